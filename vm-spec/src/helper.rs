@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The helper table: functions that a program asks for by number.
+//!
+//! Some are pure (string work) and live in the interpreter; some ask the world and
+//! go through the interpreter's host. A program cannot tell. Numbers are part of
+//! the image's format: they are never used again for anything else.
+
+use crate::image::{ReturnKind, ValueKind};
+use crate::probe::Needs;
+
+/// Calls `$consume!` with the whole table.
+///
+/// A row: `number Name name(argument kinds) -> result, needs [needs];`
+#[macro_export]
+macro_rules! for_each_helper {
+    ($consume:ident) => {
+        $consume! {
+            // ---- the current task ----------------------------------------------------
+            /// Process id (thread group id) of the current task, as its user sees it.
+            1 Pid pid() -> Long, needs [];
+            /// Thread id of the current task.
+            2 Tid tid() -> Long, needs [];
+            /// Process id of the parent of the current task.
+            3 Ppid ppid() -> Long, needs [];
+            /// Real user id of the current task.
+            4 Uid uid() -> Long, needs [];
+            /// Effective user id of the current task.
+            5 Euid euid() -> Long, needs [];
+            /// Real group id of the current task.
+            6 Gid gid() -> Long, needs [];
+            /// Effective group id of the current task.
+            7 Egid egid() -> Long, needs [];
+            /// Name (comm) of the current task.
+            8 Execname execname() -> Str, needs [];
+            /// Name (comm) of the parent of the current task.
+            9 ParentExecname pexecname() -> Str, needs [];
+            /// Process group of the current task.
+            10 Pgrp pgrp() -> Long, needs [];
+            /// Session id of the current task.
+            11 SessionId sid() -> Long, needs [];
+            /// Address of the current `struct task_struct`.
+            12 TaskCurrent task_current() -> Long, needs [];
+            /// The process that the session is about (`-c`, `-x`), 0 if none.
+            13 Target target() -> Long, needs [];
+
+            // ---- time and CPU --------------------------------------------------------
+            /// Nanoseconds since 1970-01-01 UTC.
+            16 RealtimeNs gettimeofday_ns() -> Long, needs [];
+            /// Microseconds since 1970-01-01 UTC.
+            17 RealtimeUs gettimeofday_us() -> Long, needs [];
+            /// Milliseconds since 1970-01-01 UTC.
+            18 RealtimeMs gettimeofday_ms() -> Long, needs [];
+            /// Seconds since 1970-01-01 UTC.
+            19 RealtimeS gettimeofday_s() -> Long, needs [];
+            /// Monotonic nanoseconds since boot.
+            20 MonotonicNs ktime_get_ns() -> Long, needs [];
+            /// The CPU's time stamp counter.
+            21 Cycles get_cycles() -> Long, needs [];
+            /// The kernel's tick counter.
+            22 Jiffies jiffies() -> Long, needs [];
+            /// Number of the CPU that the handler runs on.
+            23 Cpu cpu() -> Long, needs [];
+            /// CPUs that are online.
+            24 OnlineCpus num_online_cpus() -> Long, needs [];
+            /// A pseudo-random number from 0 to the argument less 1.
+            25 Randint randint(Long) -> Long, needs [];
+
+            // ---- the session ---------------------------------------------------------
+            /// Ends the session when the handler is done.
+            32 Exit exit() -> Nothing, needs [];
+            /// A line on the error stream of the loader, with `WARNING: ` before it.
+            33 Warn warn(Str) -> Nothing, needs [];
+            /// A line on the output.
+            34 Log log(Str) -> Nothing, needs [];
+            /// Has a shell of the loader run a command.
+            35 System system(Str) -> Nothing, needs [];
+
+            // ---- the probe -----------------------------------------------------------
+            /// The probe point that fired, wildcards and aliases resolved.
+            40 ProbePoint pp() -> Str, needs [];
+            /// The function that was probed.
+            41 ProbeFunction ppfunc() -> Str, needs [];
+            /// Did the hit interrupt user mode?
+            42 UserMode user_mode() -> Long, needs [];
+            /// Address of the instruction that was probed.
+            43 ProbeAddress addr() -> Long, needs [];
+
+            // ---- memory: a fault fails -----------------------------------------------
+            /// The kernel string at an address.
+            48 KernelString kernel_string(Long) -> Str, needs [];
+            /// The kernel string at an address, at most n bytes.
+            49 KernelStringN kernel_string_n(Long Long) -> Str, needs [];
+            /// The user string at an address.
+            50 UserString user_string(Long) -> Str, needs [PROCESS];
+            /// The user string at an address, at most n bytes.
+            51 UserStringN user_string_n(Long Long) -> Str, needs [PROCESS];
+
+            // ---- strings: pure -------------------------------------------------------
+            /// Length in bytes.
+            64 Strlen strlen(Str) -> Long, needs [];
+            /// The part from a position (from 0), of a length.
+            65 Substr substr(Str Long Long) -> Str, needs [];
+            /// Does the first string contain the second?
+            66 IsInStr isinstr(Str Str) -> Long, needs [];
+            /// The byte at a position, 0 past the end.
+            67 StringAt stringat(Str Long) -> Long, needs [];
+            /// The number that a string begins with, in a base (0: by its prefix).
+            68 Strtol strtol(Str Long) -> Long, needs [];
+            /// The position of the second string in the first, -1 if none.
+            69 Strpos strpos(Str Str) -> Long, needs [];
+            /// The first with each second replaced by the third.
+            70 StrReplace str_replace(Str Str Str) -> Str, needs [];
+            /// Upper case of ASCII letters.
+            71 ToUpper toupper(Str) -> Str, needs [];
+            /// Lower case of ASCII letters.
+            72 ToLower tolower(Str) -> Str, needs [];
+            /// Printable form: others than printable ASCII as C escapes.
+            73 TextStr text_str(Str) -> Str, needs [];
+            /// Is every character a digit (and is there one)?
+            74 IsDigit isdigit(Str) -> Long, needs [];
+            /// The time of day of seconds since 1970, UTC: `Tue Nov 24 02:47:00 2026`.
+            75 Ctime ctime(Long) -> Str, needs [];
+        }
+    };
+}
+
+macro_rules! define_helpers {
+    ($($(#[doc = $doc:literal])* $number:literal $name:ident $text:ident
+        ($($argument:ident)*) -> $result:ident, needs [$($need:ident)*];)*) => {
+        /// Every helper, by number.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[repr(u16)]
+        pub enum HelperId {
+            $($(#[doc = $doc])* $name = $number,)*
+        }
+
+        impl HelperId {
+            /// All helpers in the order of the table.
+            pub const ALL: &'static [HelperId] = &[$(HelperId::$name),*];
+
+            /// The helper with this number.
+            pub const fn from_number(number: u16) -> Option<HelperId> {
+                match number {
+                    $($number => Some(HelperId::$name),)*
+                    _ => None,
+                }
+            }
+
+            /// The row of the table.
+            pub const fn info(self) -> &'static HelperInfo {
+                match self {
+                    $(HelperId::$name => {
+                        const INFO: HelperInfo = HelperInfo {
+                            id: HelperId::$name,
+                            name: stringify!($text),
+                            arguments: &[$(ValueKind::$argument),*],
+                            result: ReturnKind::$result,
+                            needs: Needs::NONE$(.union(Needs::$need))*,
+                            summary: concat!($($doc),*),
+                        };
+                        &INFO
+                    })*
+                }
+            }
+        }
+    };
+}
+
+/// A row of the helper table, as data.
+#[derive(Clone, Copy, Debug)]
+pub struct HelperInfo {
+    /// The helper.
+    pub id: HelperId,
+    /// Its name in scripts and disassembly.
+    pub name: &'static str,
+    /// Kinds of its arguments.
+    pub arguments: &'static [ValueKind],
+    /// Kind of its result.
+    pub result: ReturnKind,
+    /// What it needs of the probe's context.
+    pub needs: Needs,
+    /// What it gives, in the words of the table.
+    pub summary: &'static str,
+}
+
+for_each_helper!(define_helpers);
+
+impl HelperId {
+    /// The helper that scripts call by this name.
+    pub fn from_name(name: &str) -> Option<HelperId> {
+        Self::ALL.iter().copied().find(|id| id.info().name == name)
+    }
+}
