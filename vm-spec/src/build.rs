@@ -259,8 +259,7 @@ impl Builder {
             return id;
         }
         let id = StrId(self.strings.len() as u32);
-        let record =
-            StringRecord { offset: self.bytes.len() as u32, length: text.len() as u32 };
+        let record = StringRecord { offset: self.bytes.len() as u32, length: text.len() as u32 };
         self.strings.push(record);
         self.bytes.extend_from_slice(text);
         self.string_ids.insert(text.to_vec(), id);
@@ -419,9 +418,8 @@ impl CodeTables {
         // Writing first, so that a global that is both read and written stays a write.
         locks.sort_by_key(|lock| (lock.global, std::cmp::Reverse(lock.mode)));
         locks.dedup_by_key(|lock| lock.global);
-        let small = |count: usize, what| {
-            u16::try_from(count).map_err(|_| BuildError::TooMany(what))
-        };
+        let small =
+            |count: usize, what| u16::try_from(count).map_err(|_| BuildError::TooMany(what));
         self.functions.push(FunctionRecord {
             name,
             first_insn: base,
@@ -473,8 +471,7 @@ impl Layout {
     }
 
     fn section<T: IntoBytes + Immutable>(&mut self, which: Section, records: &[T]) {
-        let range =
-            SectionRange { offset: self.bytes.len() as u32, count: records.len() as u32 };
+        let range = SectionRange { offset: self.bytes.len() as u32, count: records.len() as u32 };
         if let Some(slot) = self.header.sections.get_mut(which as usize) {
             *slot = range;
         }
@@ -544,8 +541,7 @@ mod tests {
     #[test]
     fn what_is_built_is_accepted() {
         let (g, m) = (ScalarId(0), MapId(0));
-        let locks =
-            vec![(Global::Map(m), LockMode::Write), (Global::Scalar(g), LockMode::Read)];
+        let locks = vec![(Global::Map(m), LockMode::Write), (Global::Scalar(g), LockMode::Read)];
         let code = vec![
             asm::ldi(Reg(0), 5),
             asm::gld(Reg(1), g),

@@ -282,7 +282,8 @@ impl Scope<'_> {
     }
 
     fn format(&self, site: Site, value: i64) -> Result<Signature, Reject> {
-        let id = u32::try_from(value).ok().filter(|&n| in_table(n.into(), self.image.formats.len()));
+        let id =
+            u32::try_from(value).ok().filter(|&n| in_table(n.into(), self.image.formats.len()));
         let Some(id) = id else {
             return reject(Rule::Operand, site, value as u64);
         };
@@ -349,4 +350,3 @@ fn unused_fields(site: Site, insn: Insn, info: &OpcodeInfo) -> Result<(), Reject
         | u64::from(rest.c);
     ensure(clear, Rule::Opcode, site, value)
 }
-

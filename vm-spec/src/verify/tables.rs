@@ -137,11 +137,9 @@ fn functions(image: &Image<'_>) -> Result<(), Reject> {
         catches = catches.saturating_add(function.catch_count.into());
         frame(image, site, function)?;
     }
-    for (have, used) in [
-        (image.code.len(), insns),
-        (image.locks.len(), locks),
-        (image.catches.len(), catches),
-    ] {
+    for (have, used) in
+        [(image.code.len(), insns), (image.locks.len(), locks), (image.catches.len(), catches)]
+    {
         ensure(have == used as usize, Rule::Partition, Site::Image, used.into())?;
     }
     for (n, function) in (0..).zip(image.functions) {
@@ -165,8 +163,8 @@ fn frame(image: &Image<'_>, site: Site, function: &FunctionRecord) -> Result<(),
         (function.long_registers, function.long_parameters),
         (function.string_registers, function.string_parameters),
     ] {
-        let fits = usize::from(registers) <= limits::FRAME_REGISTERS
-            && u16::from(parameters) <= registers;
+        let fits =
+            usize::from(registers) <= limits::FRAME_REGISTERS && u16::from(parameters) <= registers;
         ensure(fits, Rule::Frame, site, registers.into())?;
     }
     Ok(())
