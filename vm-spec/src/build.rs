@@ -556,7 +556,8 @@ mod tests {
     fn each_rule_rejects() {
         let (g, m) = (ScalarId(0), MapId(0));
         let write = || vec![(Global::Map(m), LockMode::Write)];
-        let cases: Vec<(Rule, Vec<(Global, LockMode)>, Vec<Insn>)> = vec![
+        type Case = (Rule, Vec<(Global, LockMode)>, Vec<Insn>);
+        let cases: Vec<Case> = vec![
             (Rule::FallThrough, vec![], vec![asm::ldi(Reg(0), 1)]),
             (Rule::Operand, vec![], vec![asm::ldi(Reg(2), 1), asm::ret()]),
             (Rule::Opcode, vec![], vec![Insn { op: 0xff, ..Insn::default() }]),
