@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# `make demo` shows it, `make test` proves it, `make help` lists the rest.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+KERNEL ?= 6.1
+SCRIPT ?= tests/demo.stp
+ARGS ?=
+SERIES := 6.1 6.12
+TARGET := x86_64-unknown-linux-gnu
+RELEASE := target/$(TARGET)/release
+# Static, so that a binary runs on any host and in a guest with no library at all.
+STATIC := CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static"
+DEMO_LOAD := while :; do /bin/busybox ls /proc; /bin/busybox cat /proc/version; done
+
+.PHONY: help demo test setup build module guest bench check unit guest-test install fuzz clean
+
+help:
+	@echo "make demo       boot a 6.1 kernel and run tests/demo.stp there"
+	@echo "make test       every test, on the host and in guests with 6.1 and 6.12"
+	@echo "make guest SCRIPT=x.stp KERNEL=6.12 ARGS='...'   run one script in a guest"
+	@echo "make bench      instructions per hit and start-up times"
+	@echo "make install    binaries, tapset and module for the running kernel (PREFIX, DESTDIR)"
+	@echo "make setup      install what build and tests need (Debian 12, root)"
+	@echo "make build      static binaries;  make module: the module for the guest kernels"
+
+setup:
+	@bash tests/setup/install.sh
+
+build:
+	@$(STATIC) cargo build --quiet --release --target $(TARGET) -p loader -p tests --bins
+
+module:
+	@for series in $(SERIES); do \
+		$(MAKE) --no-print-directory -C vm-kmod \
+			KDIR=/usr/src/linux-headers-$$(cat target/guest/$$series/release) \
+			OUT=$(CURDIR)/target/guest/$$series || exit 1; \
+	done
+
+demo: setup build module
+	@$(RELEASE)/guest 6.1 tests/demo.stp --load '$(DEMO_LOAD)'
+
+guest: setup build module
+	@$(RELEASE)/guest $(KERNEL) $(SCRIPT) $(ARGS)
+
+test: setup
+	@bash tests/setup/test.sh
+
+install:
+	@bash tests/setup/install-host.sh "$(DESTDIR)" "$(PREFIX)"
+
+clean:
+	rm -rf target

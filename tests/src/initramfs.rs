@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A guest's file system: a cpio archive in the "newc" format that the kernel unpacks
+//! at boot (Documentation/driver-api/early-userspace/buffer-format.rst).
+
+use crate::kernel::{Series, binaries, root};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What kind of file an entry is, with its permissions.
+const DIRECTORY: u32 = 0o040_755;
+const PROGRAM: u32 = 0o100_755;
+const SYMLINK: u32 = 0o120_777;
+
+/// An archive under construction.
+#[derive(Debug, Default)]
+pub struct Archive {
+    bytes: Vec<u8>,
+    inode: u32,
+}
+
+impl Archive {
+    fn entry(&mut self, name: &str, mode: u32, data: &[u8]) {
+        self.inode += 1;
+        let links = 1;
+        let fields = [
+            self.inode,
+            mode,
+            0, // uid
+            0, // gid
+            links,
+            0, // mtime
+            data.len() as u32,
+            0,
+            0,
+            0,
+            0,
+            name.len() as u32 + 1,
+            0, // check
+        ];
+        self.bytes.extend(b"070701");
+        for field in fields {
+            self.bytes.extend(format!("{field:08x}").bytes());
+        }
+        self.bytes.extend(name.bytes());
+        self.bytes.push(0);
+        self.align();
+        self.bytes.extend(data);
+        self.align();
+    }
+
+    fn align(&mut self) {
+        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+    }
+
+    /// A directory; its parents must be there.
+    pub fn directory(&mut self, name: &str) {
+        self.entry(name, DIRECTORY, &[]);
+    }
+
+    /// An executable file.
+    pub fn program(&mut self, name: &str, data: &[u8]) {
+        self.entry(name, PROGRAM, data);
+    }
+
+    /// A symbolic link.
+    pub fn symlink(&mut self, name: &str, to: &str) {
+        self.entry(name, SYMLINK, to.as_bytes());
+    }
+
+    /// The whole archive.
+    pub fn finish(mut self) -> Vec<u8> {
+        self.entry("TRAILER!!!", 0, &[]);
+        self.bytes
+    }
+}
+
+/// A file that a guest needs is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {error} (run `make setup build`)", path = path.display())]
+pub struct MissingFile {
+    path: PathBuf,
+    error: io::Error,
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, MissingFile> {
+    std::fs::read(path).map_err(|error| MissingFile { path: path.to_owned(), error })
+}
+
+/// The file system of a guest of this series.
+///
+/// # Errors
+/// [`MissingFile`] names what was not built or installed.
+pub fn build(series: Series) -> Result<Vec<u8>, MissingFile> {
+    let mut archive = Archive::default();
+    for name in ["bin", "sbin", "usr", "usr/bin", "dev", "proc", "sys", "tmp", "root", "etc"] {
+        archive.directory(name);
+    }
+    archive.program("bin/busybox", &read(Path::new("/bin/busybox"))?);
+    for applet in ["bin/sh", "sbin/modprobe", "sbin/insmod", "sbin/rmmod"] {
+        archive.symlink(applet, "/bin/busybox");
+    }
+    let binaries = binaries();
+    archive.program("init", &read(&binaries.join("guest-agent"))?);
+    for name in ["stap", "staprun", "stap-disasm"] {
+        archive.program(&format!("usr/bin/{name}"), &read(&binaries.join(name))?);
+    }
+    archive.program("stapvm.ko", &read(&series.folder(root()).join("stapvm.ko"))?);
+    Ok(archive.finish())
+}

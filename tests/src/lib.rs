@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Runs programs inside real Debian kernels under QEMU's software emulation.
+//!
+//! ```text
+//! kernel     which kernels there are, and where `make setup` put them
+//! initramfs  the file system a guest boots from: busybox, our binaries, the module
+//! protocol   frames between host and guest over the guest's second serial port
+//! guest      a running guest: boot it, run commands, look at its kernel log
+//! golden     scripts with the output they must give
+//! bin/guest-agent   the guest's first process: serves the protocol
+//! bin/guest         `make guest`, `make demo`
+//! tests/guest.rs    the test program: every golden script on every kernel
+//! ```
+//! One boot serves many commands. A guest that dies fails the command that ran and
+//! all that were to come; nothing is ever skipped.
+
+pub mod golden;
+pub mod guest;
+pub mod initramfs;
+pub mod kernel;
+pub mod protocol;

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Every golden script and every guest test on every kernel. Each kernel boots once;
+//! a kernel that does not boot fails all of its tests.
+
+mod sessions;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tests::golden::Case;
+use tests::guest::{Guest, Machine};
+use tests::kernel::Series;
+
+/// A guest test written in Rust.
+pub(crate) type Check = fn(&mut Guest) -> Result<(), String>;
+
+/// A guest that boots when the first test asks for it.
+#[derive(Clone)]
+struct Shared {
+    series: Series,
+    guest: Arc<Mutex<Option<Result<Guest, String>>>>,
+}
+
+impl Shared {
+    fn new(series: Series) -> Shared {
+        Shared { series, guest: Arc::default() }
+    }
+
+    fn with(&self, check: impl FnOnce(&mut Guest) -> Result<(), String>) -> Result<(), Failed> {
+        let mut slot = self.guest.lock().map_err(|_| "an earlier test died with the guest")?;
+        match slot.get_or_insert_with(|| boot(self.series)) {
+            Ok(guest) => Ok(check(guest)?),
+            Err(error) => Err(format!("no guest: {error}").into()),
+        }
+    }
+}
+
+fn boot(series: Series) -> Result<Guest, String> {
+    let mut guest = Guest::boot(Machine::new(series)).map_err(|error| error.to_string())?;
+    let loaded = guest.run("insmod /stapvm.ko", Duration::from_secs(60));
+    let loaded = loaded.map_err(|error| error.to_string())?;
+    if loaded.status != 0 {
+        return Err(format!("insmod: {}", loaded.stderr));
+    }
+    let complaints = guest.complaints();
+    if !complaints.is_empty() {
+        return Err(format!("the kernel complains about the module: {complaints:?}"));
+    }
+    Ok(guest)
+}
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let cases = match Case::all() {
+        Ok(cases) => cases,
+        Err(error) => {
+            eprintln!("golden scripts: {error}");
+            std::process::exit(1);
+        }
+    };
+    let mut trials = Vec::new();
+    for series in Series::ALL {
+        let shared = Shared::new(series);
+        for case in cases.iter().filter(|case| case.is_for(series)).cloned() {
+            let shared = shared.clone();
+            let name = format!("{series}::golden::{}", case.name);
+            trials.push(Trial::test(name, move || shared.with(|guest| case.check(guest))));
+        }
+        for &(name, check) in sessions::CHECKS {
+            let shared = shared.clone();
+            trials.push(Trial::test(format!("{series}::{name}"), move || shared.with(check)));
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
