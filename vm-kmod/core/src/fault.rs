@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Run-time errors, in the words that SystemTap's users know.
+
+use crate::format::{Sink, SliceSink};
+use crate::strings::StrRef;
+
+/// Why a handler failed. What follows `near` in the printed message comes from the
+/// program counter in the Fault item and the blob's source map.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// A division or remainder by 0.
+    DivisionByZero,
+    /// The step budget is used up. Cannot be caught.
+    StepsExceeded,
+    /// Calls are nested too deep.
+    NestingExceeded,
+    /// A full map got a new key.
+    MapFull,
+    /// A number was asked of an aggregate without values.
+    EmptyAggregate,
+    /// There is no such bucket.
+    HistogramIndex,
+    /// Kernel memory at the address cannot be read.
+    KernelRead(u64),
+    /// Memory of the process at the address cannot be read.
+    UserRead(u64),
+    /// The kernel string at the address cannot be read.
+    KernelString(u64),
+    /// The user string at the address cannot be read.
+    UserString(u64),
+    /// There is no such position in the string.
+    StringPosition,
+    /// `error()` was called with this message.
+    Raised(StrRef),
+    /// A cursor does not name an entry of the map (any more).
+    StaleCursor,
+    /// An output item is longer than the run's whole output buffer.
+    OutputTooLong,
+    /// Something that the verifier has ruled out. Cannot be caught.
+    Impossible,
+}
+
+/// Longest message of a fault other than [`Fault::Raised`], in bytes.
+pub const MESSAGE_BYTES: usize = 96;
+
+impl Fault {
+    /// The number in the Fault item.
+    pub const fn kind(self) -> u8 {
+        match self {
+            Fault::DivisionByZero => 1,
+            Fault::StepsExceeded => 2,
+            Fault::NestingExceeded => 3,
+            Fault::MapFull => 4,
+            Fault::EmptyAggregate => 5,
+            Fault::HistogramIndex => 6,
+            Fault::KernelRead(_) => 7,
+            Fault::UserRead(_) => 8,
+            Fault::KernelString(_) => 9,
+            Fault::UserString(_) => 10,
+            Fault::StringPosition => 11,
+            Fault::Raised(_) => 12,
+            Fault::StaleCursor => 13,
+            Fault::OutputTooLong => 14,
+            Fault::Impossible => 15,
+        }
+    }
+
+    /// May a try block go on after it?
+    pub const fn is_catchable(self) -> bool {
+        !matches!(self, Fault::StepsExceeded | Fault::Impossible)
+    }
+
+    /// Writes the message and returns its length. Of [`Fault::Raised`] it is the
+    /// script's own, which the caller looks up.
+    pub fn message(self, out: &mut [u8]) -> usize {
+        let mut sink = SliceSink::new(out);
+        match self {
+            Fault::DivisionByZero => sink.put(b"division by 0"),
+            Fault::StepsExceeded => sink.put(b"MAXACTION exceeded"),
+            Fault::NestingExceeded => sink.put(b"MAXNESTING exceeded"),
+            Fault::MapFull => sink.put(b"Array overflow, check MAXMAPENTRIES"),
+            Fault::EmptyAggregate => sink.put(b"empty aggregate"),
+            Fault::HistogramIndex => sink.put(b"histogram index out of range"),
+            Fault::KernelRead(at) => {
+                address(&mut sink, b"kernel read fault at 0x", at, 16, b" (addr)")
+            }
+            Fault::UserRead(at) => address(&mut sink, b"user read fault at 0x", at, 16, b" (addr)"),
+            Fault::KernelString(at) => {
+                address(
+                    &mut sink,
+                    b"kernel string copy fault at 0x",
+                    at,
+                    1,
+                    b" [man error::fault]",
+                );
+            }
+            Fault::UserString(at) => {
+                address(&mut sink, b"user string copy fault at 0x", at, 1, b" [man error::fault]");
+            }
+            Fault::StringPosition => sink.put(b"Position out of bounds"),
+            Fault::Raised(_) => {}
+            Fault::StaleCursor => sink.put(b"array changed during its iteration"),
+            Fault::OutputTooLong => sink.put(b"output item too long"),
+            Fault::Impossible => sink.put(b"internal error"),
+        }
+        sink.written()
+    }
+}
+
+fn address(sink: &mut SliceSink<'_>, before: &[u8], at: u64, digits: u32, after: &[u8]) {
+    sink.put(before);
+    let used = 16u32.saturating_sub(at.leading_zeros().wrapping_shr(2)).max(digits);
+    let mut n = used;
+    while n > 0 {
+        n = n.wrapping_sub(1);
+        let nibble = at.wrapping_shr(n.wrapping_mul(4)) as u8 & 15;
+        sink.put(&[crate::format::hex_digit(nibble)]);
+    }
+    sink.put(after);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_systemtaps() {
+        let text = |fault: Fault| {
+            let mut buffer = [0; MESSAGE_BYTES];
+            let n = fault.message(&mut buffer);
+            std::string::String::from_utf8(buffer[..n].to_vec()).unwrap()
+        };
+        assert_eq!(text(Fault::KernelRead(0x10)), "kernel read fault at 0x0000000000000010 (addr)");
+        assert_eq!(text(Fault::UserString(0)), "user string copy fault at 0x0 [man error::fault]");
+        assert_eq!(
+            text(Fault::KernelString(u64::MAX)),
+            "kernel string copy fault at 0xffffffffffffffff [man error::fault]"
+        );
+        assert_eq!(text(Fault::StepsExceeded), "MAXACTION exceeded");
+    }
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Helpers: the pure ones and those about memory and output are here, the others
+//! are the host's.
+
+mod calendar;
+mod text;
+
+use crate::fault::Fault;
+use crate::format::{Sink, SliceSink};
+use crate::machine::{Machine, Window, Word};
+use vm_spec::helper::HelperId;
+use vm_spec::record::Tag;
+
+/// A chunk of a string read from memory ends at a multiple of this many bytes, so
+/// that it never reaches into a page that the string does not.
+const CHUNK: u64 = 64;
+
+#[derive(Clone, Copy)]
+enum Space {
+    Kernel,
+    User,
+}
+
+/// Calls helper `insn.imm()`; its arguments begin at `insn.b()` and `insn.c()`, its result
+/// goes to `insn.a()`.
+pub(crate) fn call(m: &mut Machine<'_>, window: &mut Window, insn: Word) -> Result<(), Fault> {
+    use HelperId as H;
+    let id = u16::try_from(insn.imm()).ok().and_then(H::from_number).ok_or(Fault::Impossible)?;
+    let argument = |n: u8| {
+        let register = usize::from(insn.b()).wrapping_add(n.into());
+        window.get(register).copied().unwrap_or(0)
+    };
+    let (x, y) = (argument(0), argument(1));
+    let string = |n: u8| m.strings.bytes(m.strings.get(insn.c().wrapping_add(n)));
+    let long = match id {
+        H::Exit => {
+            m.host.request_exit();
+            return m.print(|output, _, _| Ok(output.exit()?));
+        }
+        H::Log => return log(m, insn.c()),
+        H::Warn => return message(m, Tag::Warning, insn.c()),
+        H::System => return message(m, Tag::Command, insn.c()),
+        H::Execname | H::ParentExecname | H::ProbePoint | H::ProbeFunction => {
+            let length = m.host.helper_string(id, m.strings.room().bytes);
+            return give(m, insn, length);
+        }
+        H::KernelString => return memory_string(m, insn, Space::Kernel, x as u64, i64::MAX),
+        H::KernelStringN => return memory_string(m, insn, Space::Kernel, x as u64, y),
+        H::UserString => return memory_string(m, insn, Space::User, x as u64, i64::MAX),
+        H::UserStringN => return memory_string(m, insn, Space::User, x as u64, y),
+        H::Substr | H::StrReplace | H::ToUpper | H::ToLower | H::TextStr | H::Ctime => {
+            return make_string(m, insn, id, x, y);
+        }
+        H::Strlen => m.strings.get(insn.c()).length() as i64,
+        H::IsInStr => text::position(string(0), string(1)).is_some().into(),
+        H::Strpos => text::position(string(0), string(1)).map_or(-1, |at| at as i64),
+        H::StringAt => {
+            let byte = usize::try_from(x).ok().and_then(|at| string(0).get(at));
+            // A C char: bytes above 127 are negative.
+            i64::from(*byte.ok_or(Fault::StringPosition)? as i8)
+        }
+        H::Strtol => text::to_long(string(0), x),
+        H::IsDigit => string(0).first().is_some_and(u8::is_ascii_digit).into(),
+        _ => m.host.helper_long(id, [x, y]),
+    };
+    if id.info().result == vm_spec::image::ReturnKind::Long
+        && let Some(slot) = window.get_mut(usize::from(insn.a()))
+    {
+        *slot = long;
+    }
+    Ok(())
+}
+
+/// Makes the first bytes of the room the result.
+fn give(m: &mut Machine<'_>, insn: Word, length: usize) -> Result<(), Fault> {
+    let string = m.strings.commit(length);
+    m.strings.set(insn.a(), string);
+    m.pay_for_bytes(length)
+}
+
+fn make_string(m: &mut Machine<'_>, insn: Word, id: HelperId, x: i64, y: i64) -> Result<(), Fault> {
+    let room = m.strings.room();
+    let string = |n: u8| room.string(insn.c().wrapping_add(n));
+    let (first, second, third) = match id {
+        HelperId::Ctime => (&[][..], &[][..], &[][..]),
+        HelperId::StrReplace => (string(0), string(1), string(2)),
+        _ => (string(0), &[][..], &[][..]),
+    };
+    let mut sink = SliceSink::new(room.bytes);
+    match id {
+        HelperId::Substr => sink.put(text::part(first, x, y)),
+        HelperId::StrReplace => text::replace(first, second, third, &mut sink),
+        HelperId::ToUpper => text::mapped(first, |byte| byte.to_ascii_uppercase(), &mut sink),
+        HelperId::ToLower => text::mapped(first, |byte| byte.to_ascii_lowercase(), &mut sink),
+        HelperId::TextStr => text::escaped(first, &mut sink),
+        _ => calendar::time_of_day(x, &mut sink),
+    }
+    let length = sink.written();
+    give(m, insn, length)
+}
+
+fn log(m: &mut Machine<'_>, register: u8) -> Result<(), Fault> {
+    let text = m.strings.get(register);
+    m.print(|output, strings, _| {
+        let bytes = strings.bytes(text);
+        output.bytes(&[Tag::Text as u8])?;
+        output.bytes(&(bytes.len() as u32).wrapping_add(1).to_le_bytes())?;
+        output.bytes(bytes)?;
+        Ok(output.bytes(b"\n")?)
+    })
+}
+
+fn message(m: &mut Machine<'_>, tag: Tag, register: u8) -> Result<(), Fault> {
+    let text = m.strings.get(register);
+    m.print(|output, strings, _| Ok(output.message(tag, strings.bytes(text))?))
+}
+
+/// The string at an address, up to its NUL, at most `most` bytes.
+fn memory_string(
+    m: &mut Machine<'_>,
+    insn: Word,
+    space: Space,
+    address: u64,
+    most: i64,
+) -> Result<(), Fault> {
+    let room = m.strings.room().bytes;
+    let most = usize::try_from(most).unwrap_or(0).min(room.len());
+    let mut length = 0usize;
+    while length < most {
+        let at = address.wrapping_add(length as u64);
+        let chunk = CHUNK.wrapping_sub(at & (CHUNK - 1)) as usize;
+        let end = length.saturating_add(chunk).min(most);
+        let Some(out) = room.get_mut(length..end) else { break };
+        let (done, fault) = match space {
+            Space::Kernel => (m.host.read_kernel(at, out), Fault::KernelString(address)),
+            Space::User => (m.host.read_user(at, out), Fault::UserString(address)),
+        };
+        if !done {
+            return Err(fault);
+        }
+        if let Some(nul) = out.iter().position(|&byte| byte == 0) {
+            length = length.wrapping_add(nul);
+            break;
+        }
+        length = end;
+    }
+    give(m, insn, length)
+}

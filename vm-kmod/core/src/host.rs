@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The world as a handler run sees it. The kernel module implements [`Host`] over
+//! the glue's callbacks, user space over a pretended machine; the interpreter
+//! cannot tell which one it has.
+
+use vm_spec::helper::HelperId;
+use vm_spec::ids::MapId;
+use vm_spec::probe::ContextWord;
+
+/// What the interpreter asks of the place it runs in. One host serves one run at a
+/// time, and nothing here may sleep or fail other than by its result.
+pub trait Host {
+    /// A helper that asks the world and gives a long or nothing (then the result is
+    /// ignored): [`HelperId::Pid`] and its like. Arguments that the helper does not
+    /// take are 0. Helpers about strings, memory and output never come here.
+    fn helper_long(&mut self, id: HelperId, arguments: [i64; 2]) -> i64;
+
+    /// A helper that asks the world and gives a string ([`HelperId::Execname`],
+    /// [`HelperId::ParentExecname`], [`HelperId::ProbePoint`],
+    /// [`HelperId::ProbeFunction`]). Returns the bytes written to `out`; what does
+    /// not fit is left off.
+    fn helper_string(&mut self, id: HelperId, out: &mut [u8]) -> usize;
+
+    /// A word of the probe's context. The verifier has proved that the probe's kind
+    /// provides it.
+    fn context_word(&mut self, word: ContextWord) -> i64;
+
+    /// Copies kernel memory; `false` if any of it cannot be read.
+    fn read_kernel(&mut self, address: u64, out: &mut [u8]) -> bool;
+
+    /// Copies memory of the current process; `false` if any of it cannot be read.
+    fn read_user(&mut self, address: u64, out: &mut [u8]) -> bool;
+
+    /// Takes one flush of the run's output items, see [`vm_spec::record`].
+    fn emit(&mut self, record: &[u8]);
+
+    /// The script called `exit()`. The run goes on to its end.
+    fn request_exit(&mut self);
+
+    /// The storage of a map, whose lock the run holds: the words that
+    /// [`crate::map::initialise`] laid out. An empty slice is taken for a map that
+    /// holds nothing and takes nothing.
+    fn map(&mut self, id: MapId) -> &mut [u64];
+}

@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The running handler.
+//!
+//! # Dispatch
+//! Every opcode is a function with the same six register arguments ([`Op`]), and
+//! ends in a call of the next one through a table, which LLVM makes a jump: a
+//! `match` in a loop would be a tree of compares, since the kernel's retpolines
+//! forbid jump tables. What cannot be done without leaving the frame's window (calls,
+//! returns, faults) comes back to [`execute`] as a [`Stop`].
+//!
+//! For the jump to stay a jump, an op must not let the address of a local escape:
+//! work that needs locals is in functions of its own that are not inlined.
+//!
+//! # Frames
+//! Long registers lie on one stack; a frame's window is the 256 of them that begin
+//! at its base, whatever it declares, so that a `u8` needs no bounds check. The next
+//! frame's window begins behind the registers that this one declares.
+
+use crate::fault::{Fault, MESSAGE_BYTES};
+use crate::memory::Frame;
+use crate::ops;
+use crate::strings::{StrRef, Strings};
+use crate::{Host, Outcome, RunMemory};
+use core::sync::atomic::AtomicI64;
+use vm_spec::ids::{Pc, ProbeId, StrReg};
+use vm_spec::image::{CatchRecord, FunctionRecord, Image, ReturnKind};
+use vm_spec::limits::FRAME_REGISTERS;
+use vm_spec::record::{Full, Writer};
+use vm_spec::verify::Verified;
+use zerocopy::{FromBytes, IntoBytes};
+
+/// The long registers of a frame.
+pub(crate) type Window = [i64; FRAME_REGISTERS];
+
+/// One opcode: machine, window, code, position, instruction.
+pub(crate) type Op =
+    for<'m, 'a> fn(&'m mut Machine<'a>, &'m mut Window, &'a [u64], usize, Word) -> Stop;
+
+/// Why the ops came back; `Machine::pc` says where.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stop {
+    /// A call.
+    Call,
+    /// A return; the value is in the machine.
+    Return,
+    /// The run is over.
+    Finish,
+    /// `Machine::fault` says what happened.
+    Fault,
+}
+
+/// An instruction as one word, which stays in a register where [`vm_spec::insn::Insn`]
+/// would be taken apart and put together again between two ops.
+#[derive(Clone, Copy)]
+pub(crate) struct Word(u64);
+
+impl Word {
+    #[inline(always)]
+    pub(crate) const fn op(self) -> u8 {
+        self.0 as u8
+    }
+
+    #[inline(always)]
+    pub(crate) const fn a(self) -> u8 {
+        (self.0 >> 8) as u8
+    }
+
+    #[inline(always)]
+    pub(crate) const fn b(self) -> u8 {
+        (self.0 >> 16) as u8
+    }
+
+    #[inline(always)]
+    pub(crate) const fn c(self) -> u8 {
+        (self.0 >> 24) as u8
+    }
+
+    /// Bytes 2 and 3, signed.
+    #[inline(always)]
+    pub(crate) const fn bc(self) -> i16 {
+        (self.0 >> 16) as i16
+    }
+
+    #[inline(always)]
+    pub(crate) const fn imm(self) -> i32 {
+        (self.0 >> 32) as i32
+    }
+
+    /// Bytes 4 and 5.
+    #[inline(always)]
+    pub(crate) const fn lo(self) -> u16 {
+        (self.0 >> 32) as u16
+    }
+
+    /// Bytes 6 and 7.
+    #[inline(always)]
+    pub(crate) const fn hi(self) -> u16 {
+        (self.0 >> 48) as u16
+    }
+}
+
+/// Longest message that an uncaught `error()` sends.
+const MAX_FAULT_MESSAGE: usize = 4096;
+
+/// A handler run.
+pub(crate) struct Machine<'a> {
+    pub(crate) image: &'a Image<'a>,
+    pub(crate) scalars: &'a [AtomicI64],
+    pub(crate) strings: Strings<'a>,
+    pub(crate) output: Writer<'a>,
+    pub(crate) host: &'a mut dyn Host,
+    /// Steps left.
+    pub(crate) steps: u32,
+    /// Where the ops stopped.
+    pub(crate) pc: usize,
+    /// Why, if it was a fault.
+    pub(crate) fault: Fault,
+    /// What a function returns, if it is a long.
+    pub(crate) long_result: i64,
+    /// What a function returns, if it is a string.
+    pub(crate) string_result: StrRef,
+}
+
+impl Machine<'_> {
+    /// Takes steps off the budget.
+    #[inline(always)]
+    pub(crate) fn pay(&mut self, steps: u32) -> Result<(), Fault> {
+        match self.steps.checked_sub(steps) {
+            Some(left) => {
+                self.steps = left;
+                Ok(())
+            }
+            None => {
+                self.steps = 0;
+                Err(Fault::StepsExceeded)
+            }
+        }
+    }
+
+    /// Pays for work on `bytes` bytes of strings, and for compactions. Strings of the
+    /// default length cost nothing beyond their instruction.
+    pub(crate) fn pay_for_bytes(&mut self, bytes: usize) -> Result<(), Fault> {
+        let debt = self.strings.take_debt();
+        self.pay(((bytes >> 9) as u32).saturating_add(debt))
+    }
+
+    /// Appends output items, flushing the buffer first if it is too full for them.
+    pub(crate) fn print(
+        &mut self,
+        mut items: impl FnMut(&mut Writer<'_>, &Strings<'_>, &mut dyn Host) -> Result<(), PrintError>,
+    ) -> Result<(), Fault> {
+        let before = self.output.position();
+        for last in [false, true] {
+            match items(&mut self.output, &self.strings, self.host) {
+                Ok(()) => return Ok(()),
+                Err(PrintError::Fault(fault)) => {
+                    self.output.rewind(before);
+                    return Err(fault);
+                }
+                Err(PrintError::Full) if last || before == 0 => {
+                    self.output.rewind(before);
+                    return Err(Fault::OutputTooLong);
+                }
+                Err(PrintError::Full) => {
+                    self.output.rewind(before);
+                    self.flush();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands the output so far to the host.
+    pub(crate) fn flush(&mut self) {
+        if self.output.position() > 0 {
+            self.host.emit(self.output.written());
+            self.output.clear();
+        }
+    }
+}
+
+/// Why an item was not written.
+pub(crate) enum PrintError {
+    /// It did not fit.
+    Full,
+    /// Its contents could not be had.
+    Fault(Fault),
+}
+
+impl From<Full> for PrintError {
+    fn from(_: Full) -> Self {
+        PrintError::Full
+    }
+}
+
+/// Goes on with the instruction at `pc`.
+#[inline(always)]
+pub(crate) fn dispatch<'a>(
+    machine: &mut Machine<'a>,
+    window: &mut Window,
+    code: &'a [u64],
+    pc: usize,
+) -> Stop {
+    let Some(&insn) = code.get(pc) else { return machine.lost(pc) };
+    let insn = Word(insn);
+    ops::of(insn)(machine, window, code, pc, insn)
+}
+
+impl Machine<'_> {
+    /// Ends the run for a reason that the verifier has ruled out.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn lost(&mut self, pc: usize) -> Stop {
+        self.pc = pc;
+        self.fault = Fault::Impossible;
+        Stop::Fault
+    }
+}
+
+pub(crate) fn run(
+    verified: &Verified<'_>,
+    probe: ProbeId,
+    scalars: &[AtomicI64],
+    memory: &mut RunMemory<'_>,
+    host: &mut dyn Host,
+) -> Outcome {
+    let image = verified.image();
+    let Some(record) = image.probes.get(probe.index()) else { return Outcome::Finished };
+    let RunMemory { longs, strings, order, frames, arena, output } = memory;
+    let mut machine = Machine {
+        image,
+        scalars,
+        strings: Strings::new(image, strings, order, arena),
+        output: Writer::new(output),
+        host,
+        steps: record.steps,
+        pc: 0,
+        fault: Fault::Impossible,
+        long_result: 0,
+        string_result: StrRef::EMPTY,
+    };
+    let mut stack = Stack { longs, frames, depth: 0, function: record.handler, base: 0 };
+    let outcome = execute(&mut machine, &mut stack);
+    if outcome == Outcome::Fault {
+        report(&mut machine);
+    }
+    machine.flush();
+    outcome
+}
+
+/// The frames.
+struct Stack<'s> {
+    longs: &'s mut [i64],
+    frames: &'s mut [Frame],
+    /// Callers that wait.
+    depth: usize,
+    /// The running function.
+    function: u32,
+    /// First register of its window.
+    base: usize,
+}
+
+fn execute(machine: &mut Machine<'_>, stack: &mut Stack<'_>) -> Outcome {
+    let image = machine.image;
+    // An instruction is as large and as aligned as a word.
+    let code = <[u64]>::ref_from_bytes(image.code.as_bytes()).unwrap_or_default();
+    let Some(handler) = image.functions.get(stack.function as usize) else {
+        machine.lost(0);
+        return Outcome::Fault;
+    };
+    machine.strings.enter(0, handler.string_registers.into());
+    machine.strings.begin(0, 0);
+    stack.begin(handler, 0, 0);
+    let mut pc = handler.first_insn as usize;
+    loop {
+        let window = stack.longs.get_mut(stack.base..).and_then(|rest| rest.first_chunk_mut());
+        let stop = match window {
+            Some(window) => dispatch(machine, window, code, pc),
+            None => machine.lost(pc),
+        };
+        let next = match stop {
+            Stop::Finish => return Outcome::Finished,
+            Stop::Call => stack.call(machine),
+            Stop::Return if stack.depth == 0 => return Outcome::Finished,
+            Stop::Return => Ok(stack.leave(machine)),
+            Stop::Fault => Err(machine.fault),
+        };
+        pc = match next {
+            Ok(next) => next,
+            Err(fault) => {
+                machine.fault = fault;
+                match stack.catch(machine) {
+                    Some(target) => target,
+                    None => return Outcome::Fault,
+                }
+            }
+        };
+    }
+}
+
+impl Stack<'_> {
+    /// Clears the running frame, with `arguments` registers from `from` as its first.
+    fn begin(&mut self, function: &FunctionRecord, from: usize, arguments: usize) {
+        let (base, registers) = (self.base, usize::from(function.long_registers));
+        for n in 0..arguments {
+            let value = self.longs.get(from.wrapping_add(n)).copied().unwrap_or(0);
+            if let Some(slot) = self.longs.get_mut(base.wrapping_add(n)) {
+                *slot = value;
+            }
+        }
+        let rest = base.wrapping_add(arguments)..base.wrapping_add(registers);
+        if let Some(rest) = self.longs.get_mut(rest) {
+            rest.fill(0);
+        }
+    }
+
+    /// Enters the function that the instruction at `machine.pc` calls.
+    fn call(&mut self, machine: &mut Machine<'_>) -> Result<usize, Fault> {
+        let image = machine.image;
+        let Some(&insn) = image.code.get(machine.pc) else { return Err(Fault::Impossible) };
+        let callee = image.functions.get(insn.imm as u32 as usize).ok_or(Fault::Impossible)?;
+        let caller = image.functions.get(self.function as usize).ok_or(Fault::Impossible)?;
+        let frame = Frame {
+            function: self.function,
+            pc: machine.pc as u32,
+            longs: self.base as u32,
+            strings: machine.strings.base() as u32,
+        };
+        machine.pay(1)?;
+        if self.depth >= image.header.call_depth as usize {
+            return Err(Fault::NestingExceeded);
+        }
+        *self.frames.get_mut(self.depth).ok_or(Fault::NestingExceeded)? = frame;
+        self.depth = self.depth.wrapping_add(1);
+        self.function = insn.imm as u32;
+
+        let from = self.base.wrapping_add(insn.b.into());
+        self.base = self.base.wrapping_add(caller.long_registers.into());
+        self.begin(callee, from, callee.long_parameters.into());
+
+        let strings = machine.strings.base();
+        let base = strings.wrapping_add(caller.string_registers.into());
+        machine.strings.enter(base, callee.string_registers.into());
+        machine.strings.begin(strings.wrapping_add(insn.c.into()), callee.string_parameters.into());
+        Ok(callee.first_insn as usize)
+    }
+
+    /// Goes back to the caller; gives the position of its call.
+    fn pop(&mut self, machine: &mut Machine<'_>) -> usize {
+        self.depth = self.depth.saturating_sub(1);
+        let frame = self.frames.get(self.depth).copied().unwrap_or_default();
+        self.function = frame.function;
+        self.base = frame.longs as usize;
+        let registers = machine.image.functions.get(frame.function as usize);
+        let strings = registers.map_or(0, |f| f.string_registers.into());
+        machine.strings.enter(frame.strings as usize, strings);
+        frame.pc as usize
+    }
+
+    /// Returns to the caller and gives it the result.
+    fn leave(&mut self, machine: &mut Machine<'_>) -> usize {
+        let callee = machine.image.functions.get(self.function as usize);
+        let returns = callee.and_then(|f| ReturnKind::from_number(f.returns));
+        let pc = self.pop(machine);
+        let into = machine.image.code.get(pc).map_or(0, |insn| insn.a);
+        match returns {
+            Some(ReturnKind::Long) => {
+                if let Some(slot) = self.longs.get_mut(self.base.wrapping_add(into.into())) {
+                    *slot = machine.long_result;
+                }
+            }
+            Some(ReturnKind::Str) => machine.strings.set(into, machine.string_result),
+            _ => {}
+        }
+        pc.wrapping_add(1)
+    }
+
+    /// Finds the try block that the fault at `machine.pc` lies in, and leaves frames
+    /// for it. The position of the fault stays in the machine if there is none.
+    fn catch(&mut self, machine: &mut Machine<'_>) -> Option<usize> {
+        if !machine.fault.is_catchable() {
+            return None;
+        }
+        let mut at = machine.pc;
+        loop {
+            if let Some(function) = machine.image.functions.get(self.function as usize) {
+                let catches = machine.image.catches_of(function).iter();
+                let range = |c: &CatchRecord| c.start as usize..c.end as usize;
+                if let Some(catch) = catches.clone().find(|c| range(c).contains(&at)) {
+                    take_message(machine, catch);
+                    return Some(catch.target as usize);
+                }
+            }
+            if self.depth == 0 {
+                return None;
+            }
+            at = self.pop(machine);
+        }
+    }
+}
+
+/// Puts the fault's message where the try block wants it.
+fn take_message(machine: &mut Machine<'_>, catch: &CatchRecord) {
+    let Ok(register) = u8::try_from(catch.message) else { return };
+    let message = match machine.fault {
+        Fault::Raised(message) => message,
+        fault => {
+            let mut text = [0; MESSAGE_BYTES];
+            let length = fault.message(&mut text);
+            machine.strings.store(text.get(..length).unwrap_or_default())
+        }
+    };
+    machine.strings.set(StrReg(register).0, message);
+}
+
+/// Writes the Fault item of an uncaught fault.
+#[cold]
+#[inline(never)]
+fn report(machine: &mut Machine<'_>) {
+    let (fault, pc) = (machine.fault, Pc(machine.pc as u32));
+    let mut text = [0; MESSAGE_BYTES];
+    let length = fault.message(&mut text);
+    let written = machine.print(|output, strings, _| {
+        let message = match fault {
+            Fault::Raised(message) => strings.bytes(message),
+            _ => text.get(..length).unwrap_or_default(),
+        };
+        let message = message.get(..MAX_FAULT_MESSAGE).unwrap_or(message);
+        Ok(output.fault(pc, fault.kind(), message)?)
+    });
+    // The output buffer holds the longest message; with a smaller one the outcome
+    // still says that there was a fault.
+    let _ = written;
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What one handler run works in.
+//!
+//! A context (one per CPU and interrupt level in the kernel) owns one block of
+//! words, whose size depends on the program alone: [`RunSizes::of`]. A run takes a
+//! [`RunMemory`] of it. Nothing has to be cleared between runs.
+
+use vm_spec::image::{FunctionRecord, Image};
+use vm_spec::limits::{FRAME_REGISTERS, RUN_OUTPUT_BYTES};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Strings that can be made between two compactions of the arena, at least.
+const SPARE_STRINGS: usize = 16;
+
+/// A caller waiting for its callee.
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Frame {
+    /// Its function.
+    pub(crate) function: u32,
+    /// Its call instruction.
+    pub(crate) pc: u32,
+    /// First long register of its window.
+    pub(crate) longs: u32,
+    /// First string register of its window.
+    pub(crate) strings: u32,
+}
+
+/// Words and bytes of each part of a context.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RunSizes {
+    /// Long registers of all frames.
+    longs: usize,
+    /// String registers of all frames.
+    strings: usize,
+    /// Suspended frames, in words.
+    frames: usize,
+    /// Bytes of strings, in words.
+    arena: usize,
+    /// Bytes of output, in words.
+    output: usize,
+}
+
+impl RunSizes {
+    /// What runs of this program need.
+    pub fn of(image: &Image<'_>) -> RunSizes {
+        let depth = image.header.call_depth as usize;
+        let stack = |registers: fn(&FunctionRecord) -> u16,
+                     parameters: fn(&FunctionRecord) -> u8| {
+            let most = |callee: bool| {
+                let functions = image.functions.iter();
+                let may_be_called =
+                    |f: &&FunctionRecord| !callee || parameters(f) > 0 || calls_are_possible(image);
+                functions
+                    .filter(may_be_called)
+                    .map(|f| usize::from(registers(f)))
+                    .max()
+                    .unwrap_or(0)
+            };
+            let callees =
+                if calls_are_possible(image) { most(true).saturating_mul(depth) } else { 0 };
+            most(false).saturating_add(callees)
+        };
+        let longs = stack(|f| f.long_registers, |f| f.long_parameters);
+        let strings = stack(|f| f.string_registers, |f| f.string_parameters);
+        let length = image.header.string_length as usize;
+        let arena = strings.saturating_add(SPARE_STRINGS).saturating_mul(length);
+        RunSizes {
+            // The last frame's window is 256 registers long whatever it declares.
+            longs: longs.saturating_add(FRAME_REGISTERS),
+            strings,
+            frames: depth.saturating_mul(size_of::<Frame>().div_ceil(8)),
+            arena: arena.div_ceil(8),
+            output: RUN_OUTPUT_BYTES.div_ceil(8),
+        }
+    }
+
+    /// Words of one context.
+    pub fn words(&self) -> usize {
+        // String registers are counted twice: compaction sorts them.
+        [self.longs, self.strings, self.strings, self.frames, self.arena, self.output]
+            .iter()
+            .fold(0, |sum: usize, &n| sum.saturating_add(n))
+    }
+}
+
+fn calls_are_possible(image: &Image<'_>) -> bool {
+    use vm_spec::isa::Opcode;
+    image.code.iter().any(|insn| insn.op == Opcode::Call as u8)
+}
+
+/// The memory of one run.
+#[derive(Debug)]
+pub struct RunMemory<'m> {
+    pub(crate) longs: &'m mut [i64],
+    pub(crate) strings: &'m mut [u64],
+    pub(crate) order: &'m mut [u64],
+    pub(crate) frames: &'m mut [Frame],
+    pub(crate) arena: &'m mut [u8],
+    pub(crate) output: &'m mut [u8],
+}
+
+impl<'m> RunMemory<'m> {
+    /// Divides a context's words; `None` if there are fewer than
+    /// [`RunSizes::words`]. The words may hold anything.
+    pub fn carve(words: &'m mut [u64], sizes: &RunSizes) -> Option<RunMemory<'m>> {
+        let (longs, words) = words.split_at_mut_checked(sizes.longs)?;
+        let (strings, words) = words.split_at_mut_checked(sizes.strings)?;
+        let (order, words) = words.split_at_mut_checked(sizes.strings)?;
+        let (frames, words) = words.split_at_mut_checked(sizes.frames)?;
+        let (arena, words) = words.split_at_mut_checked(sizes.arena)?;
+        let (output, _) = words.split_at_mut_checked(sizes.output)?;
+        Some(RunMemory {
+            longs: <[i64]>::mut_from_bytes(longs.as_mut_bytes()).ok()?,
+            strings,
+            order,
+            frames: <[Frame]>::mut_from_bytes(frames.as_mut_bytes()).ok()?,
+            arena: arena.as_mut_bytes(),
+            output: output.as_mut_bytes(),
+        })
+    }
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The opcodes, one function each, named by their mnemonics.
+
+mod calls;
+mod integer;
+mod jump;
+mod map;
+mod output;
+mod string;
+mod world;
+
+use crate::fault::Fault;
+use crate::machine::{Machine, Op, Stop, Window, Word};
+use calls::*;
+use integer::*;
+use jump::*;
+use map::*;
+use output::*;
+use string::*;
+use world::*;
+
+macro_rules! table {
+    ($($(#[$doc:meta])* $number:literal $name:ident $mnemonic:ident
+        { $($field:ident: $role:ident),* } [$($property:ident)*];)*) => {
+        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+        const fn table() -> [Op; 256] {
+            let mut table: [Op; 256] = [unknown; 256];
+            $(table[$number] = $mnemonic;)*
+            table
+        }
+    };
+}
+
+vm_spec::for_each_opcode!(table);
+
+static TABLE: [Op; 256] = table();
+
+/// The function of an instruction's opcode.
+#[inline(always)]
+#[expect(clippy::indexing_slicing, reason = "a u8 is below 256")]
+pub(crate) fn of(insn: Word) -> Op {
+    TABLE[usize::from(insn.op())]
+}
+
+/// Of numbers that are no opcode; the verifier has ruled them out.
+fn unknown<'a>(m: &mut Machine<'a>, _: &mut Window, _: &'a [u64], pc: usize, _: Word) -> Stop {
+    m.lost(pc)
+}
+
+/// A long register.
+#[inline(always)]
+#[expect(clippy::indexing_slicing, reason = "a u8 is below 256")]
+fn long(window: &Window, register: u8) -> i64 {
+    window[register as usize]
+}
+
+/// Changes a long register.
+#[inline(always)]
+#[expect(clippy::indexing_slicing, reason = "a u8 is below 256")]
+fn set_long(window: &mut Window, register: u8, value: i64) {
+    window[register as usize] = value;
+}
+
+/// The longs of a tuple.
+#[inline(always)]
+fn longs(window: &Window, first: u8) -> &[i64] {
+    window.get(usize::from(first)..).unwrap_or_default()
+}
+
+#[cold]
+#[inline(never)]
+fn failed(m: &mut Machine<'_>, pc: usize, fault: Fault) -> Stop {
+    m.pc = pc;
+    m.fault = fault;
+    Stop::Fault
+}
+
+/// Ops that cannot fail and fall through.
+macro_rules! plain_ops {
+    ($($name:ident($m:ident, $window:ident, $insn:ident) $body:block)*) => {$(
+        pub(super) fn $name<'a>(
+            m: &mut Machine<'a>,
+            window: &mut Window,
+            code: &'a [u64],
+            pc: usize,
+            $insn: Word,
+        ) -> Stop {
+            {
+                let ($m, $window) = (&mut *m, &mut *window);
+                let _ = &$m;
+                $body
+            }
+            dispatch(m, window, code, pc.wrapping_add(1))
+        }
+    )*};
+}
+
+/// Ops whose work is done in a function of its own, with a `Result`.
+macro_rules! outlined_ops {
+    ($($name:ident($m:ident, $window:ident, $insn:ident) $body:block)*) => {$(
+        pub(super) fn $name<'a>(
+            m: &mut Machine<'a>,
+            window: &mut Window,
+            code: &'a [u64],
+            pc: usize,
+            insn: Word,
+        ) -> Stop {
+            // False: it failed, and the machine says why. A `Result` would come back
+            // through memory of this frame.
+            #[inline(never)]
+            fn work($m: &mut Machine<'_>, $window: &mut Window, $insn: Word) -> bool {
+                let result: Result<(), Fault> = (|| $body)();
+                match result {
+                    Ok(()) => true,
+                    Err(fault) => {
+                        $m.fault = fault;
+                        false
+                    }
+                }
+            }
+            if !work(m, window, insn) {
+                m.pc = pc;
+                return Stop::Fault;
+            }
+            dispatch(m, window, code, pc.wrapping_add(1))
+        }
+    )*};
+}
+
+use {outlined_ops, plain_ops};

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Strings of a run: references into the program's constants or the run's arena.
+//!
+//! A string register holds a [`StrRef`], so a move copies eight bytes. New strings
+//! are put at the arena's top. When it is full, the strings that some register still
+//! names slide to its start; [`crate::RunSizes`] makes the arena large enough that
+//! every register may hold a string of full length at once with room for more, so
+//! a compaction always finds room.
+
+use vm_spec::ids::StrId;
+use vm_spec::image::Image;
+
+/// Where a string lies and how long it is. The zero word is "".
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct StrRef(u64);
+
+impl StrRef {
+    /// Set in the offset of a string among the constants.
+    const CONSTANT: u32 = 1 << 31;
+    /// The empty string.
+    pub const EMPTY: StrRef = StrRef(0);
+
+    const fn new(offset: u32, length: u32) -> StrRef {
+        // One encoding of "", so that no empty string keeps a place in the arena.
+        if length == 0 { StrRef(0) } else { StrRef((length as u64) << 32 | offset as u64) }
+    }
+
+    const fn offset(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// Its length in bytes.
+    pub const fn length(self) -> usize {
+        (self.0 >> 32) as usize
+    }
+
+    const fn is_in_arena(self) -> bool {
+        self.0 != 0 && self.offset() & Self::CONSTANT == 0
+    }
+}
+
+/// What references refer to.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'v> {
+    constants: &'v [u8],
+    arena: &'v [u8],
+}
+
+impl<'v> View<'v> {
+    /// The bytes of a string.
+    #[inline]
+    pub fn bytes(&self, string: StrRef) -> &'v [u8] {
+        let offset = string.offset();
+        let start = (offset & !StrRef::CONSTANT) as usize;
+        let from = if offset & StrRef::CONSTANT != 0 { self.constants } else { self.arena };
+        from.get(start..start.wrapping_add(string.length())).unwrap_or_default()
+    }
+}
+
+/// The string registers of all frames and the arena.
+#[derive(Debug)]
+pub(crate) struct Strings<'a> {
+    image: &'a Image<'a>,
+    registers: &'a mut [u64],
+    order: &'a mut [u64],
+    arena: &'a mut [u8],
+    /// First register of the running frame.
+    base: usize,
+    /// The register after the running frame's last.
+    end: usize,
+    /// First free byte of the arena.
+    top: usize,
+    /// Longest string, in bytes.
+    limit: usize,
+    /// Work of compactions that nobody has paid for yet.
+    debt: u32,
+}
+
+impl<'a> Strings<'a> {
+    pub(crate) fn new(
+        image: &'a Image<'a>,
+        registers: &'a mut [u64],
+        order: &'a mut [u64],
+        arena: &'a mut [u8],
+    ) -> Strings<'a> {
+        let limit = (image.header.string_length as usize).saturating_sub(1);
+        Strings { image, registers, order, arena, base: 0, end: 0, top: 0, limit, debt: 0 }
+    }
+
+    pub(crate) fn base(&self) -> usize {
+        self.base
+    }
+
+    /// Makes `count` registers from `base` the running frame.
+    pub(crate) fn enter(&mut self, base: usize, count: usize) {
+        self.base = base;
+        self.end = base.wrapping_add(count).min(self.registers.len());
+    }
+
+    /// Clears the running frame, with `arguments` registers from `from` as its first.
+    pub(crate) fn begin(&mut self, from: usize, arguments: usize) {
+        let base = self.base;
+        for n in 0..arguments {
+            let value = self.registers.get(from.wrapping_add(n)).copied().unwrap_or(0);
+            self.put(base.wrapping_add(n), value);
+        }
+        if let Some(rest) = self.registers.get_mut(base.wrapping_add(arguments)..self.end) {
+            rest.fill(0);
+        }
+    }
+
+    fn put(&mut self, at: usize, value: u64) {
+        if let Some(slot) = self.registers.get_mut(at) {
+            *slot = value;
+        }
+    }
+
+    /// The string in a register.
+    #[inline]
+    pub(crate) fn get(&self, register: u8) -> StrRef {
+        let at = self.base.wrapping_add(usize::from(register));
+        StrRef(self.registers.get(at).copied().unwrap_or(0))
+    }
+
+    /// The registers of a tuple, as words.
+    #[inline]
+    pub(crate) fn tuple(&self, first: u8) -> &[u64] {
+        self.registers.get(self.base.wrapping_add(usize::from(first))..).unwrap_or_default()
+    }
+
+    #[inline]
+    pub(crate) fn set(&mut self, register: u8, value: StrRef) {
+        self.put(self.base.wrapping_add(usize::from(register)), value.0);
+    }
+
+    /// A constant, cut off at the longest length.
+    #[inline]
+    pub(crate) fn constant(&self, id: StrId) -> StrRef {
+        let Some(record) = self.image.strings.get(id.index()) else { return StrRef::EMPTY };
+        StrRef::new(record.offset | StrRef::CONSTANT, record.length.min(self.limit as u32))
+    }
+
+    #[inline]
+    pub(crate) fn view(&self) -> View<'_> {
+        View { constants: self.image.bytes, arena: self.arena }
+    }
+
+    #[inline]
+    pub(crate) fn bytes(&self, string: StrRef) -> &[u8] {
+        self.view().bytes(string)
+    }
+
+    /// The running frame's registers as a map sees them, with what they refer to.
+    #[inline]
+    pub(crate) fn keys<'k>(&'k self, longs: &'k [i64], first: u8) -> Keys<'k> {
+        Keys { longs, strings: self.tuple(first), view: self.view() }
+    }
+
+    /// Room for a string of full length, beside the strings there are. Looks up
+    /// registers before it returns: references taken before are void.
+    pub(crate) fn room(&mut self) -> Room<'_> {
+        if self.arena.len().saturating_sub(self.top) < self.limit {
+            self.compact();
+        }
+        let top = self.top.min(self.arena.len());
+        let registers = self.registers.get(self.base..).unwrap_or_default();
+        let (arena, free) = match self.arena.split_at_mut_checked(top) {
+            Some(halves) => halves,
+            None => (&mut [][..], &mut [][..]),
+        };
+        let length = self.limit.min(free.len());
+        let bytes = free.get_mut(..length).unwrap_or_default();
+        Room { registers, view: View { constants: self.image.bytes, arena }, bytes }
+    }
+
+    /// Makes the first bytes of the room a string.
+    pub(crate) fn commit(&mut self, length: usize) -> StrRef {
+        let length = length.min(self.limit).min(self.arena.len().saturating_sub(self.top));
+        let string = StrRef::new(self.top as u32, length as u32);
+        self.top = self.top.wrapping_add(length);
+        string
+    }
+
+    /// A new string with these bytes, cut off at the longest length.
+    pub(crate) fn store(&mut self, bytes: &[u8]) -> StrRef {
+        let room = self.room().bytes;
+        let length = bytes.len().min(room.len());
+        for (slot, &byte) in room.iter_mut().zip(bytes) {
+            *slot = byte;
+        }
+        self.commit(length)
+    }
+
+    /// What compactions since the last call cost, in steps.
+    pub(crate) fn take_debt(&mut self) -> u32 {
+        core::mem::take(&mut self.debt)
+    }
+
+    /// Slides the strings that registers name to the arena's start.
+    #[inline(never)]
+    fn compact(&mut self) {
+        let live = self.gather();
+        let order = self.order.get_mut(..live).unwrap_or_default();
+        heap_sort(order);
+        let mut top = 0usize;
+        let (mut before, mut moved) = (StrRef::EMPTY, StrRef::EMPTY);
+        for &mut word in order {
+            let Some(slot) = self.registers.get_mut(word as u32 as usize) else { continue };
+            let string = StrRef(*slot);
+            if string != before {
+                let start = string.offset() as usize;
+                let end = start.wrapping_add(string.length());
+                if start > end || end > self.arena.len() || top > start {
+                    continue;
+                }
+                self.arena.copy_within(start..end, top);
+                before = string;
+                moved = StrRef::new(top as u32, string.length() as u32);
+                top = top.wrapping_add(string.length());
+            }
+            *slot = moved.0;
+        }
+        self.top = top;
+        self.debt = self.debt.saturating_add((live >> 5) as u32).saturating_add(1);
+    }
+
+    /// Lists the registers that hold strings of the arena, as offset and register.
+    fn gather(&mut self) -> usize {
+        let mut live = 0usize;
+        let registers = self.registers.get(..self.end).unwrap_or_default();
+        for (n, &word) in registers.iter().enumerate() {
+            let string = StrRef(word);
+            if !string.is_in_arena() {
+                continue;
+            }
+            if let Some(slot) = self.order.get_mut(live) {
+                *slot = u64::from(string.offset()) << 32 | n as u64;
+                live = live.wrapping_add(1);
+            }
+        }
+        live
+    }
+}
+
+/// Room for a new string while the old ones can be read.
+pub(crate) struct Room<'r> {
+    registers: &'r [u64],
+    view: View<'r>,
+    /// Where the new string goes.
+    pub(crate) bytes: &'r mut [u8],
+}
+
+impl<'r> Room<'r> {
+    /// The bytes of the string in a register.
+    pub(crate) fn string(&self, register: u8) -> &'r [u8] {
+        self.view.bytes(StrRef(self.registers.get(usize::from(register)).copied().unwrap_or(0)))
+    }
+}
+
+impl<'r> Room<'r> {
+    /// The tuple in the frame's registers, and the room.
+    pub(crate) fn into_tuple(self, longs: &'r [i64], first: u8) -> (Keys<'r>, &'r mut [u8]) {
+        let strings = self.registers.get(usize::from(first)..).unwrap_or_default();
+        (Keys { longs, strings, view: self.view }, self.bytes)
+    }
+}
+
+/// A key tuple: longs, and strings with what they refer to.
+#[derive(Clone, Copy, Debug)]
+pub struct Keys<'k> {
+    longs: &'k [i64],
+    strings: &'k [u64],
+    view: View<'k>,
+}
+
+impl<'k> Keys<'k> {
+    /// The tuple of no key.
+    pub const NONE: Keys<'static> =
+        Keys { longs: &[], strings: &[], view: View { constants: &[], arena: &[] } };
+
+    /// A tuple of longs only.
+    pub const fn of_longs(longs: &'k [i64]) -> Keys<'k> {
+        Keys { longs, ..Keys::NONE }
+    }
+
+    /// Long key number n, 0 if there is none.
+    #[inline]
+    pub fn long(&self, n: usize) -> i64 {
+        self.longs.get(n).copied().unwrap_or(0)
+    }
+
+    /// String key number n, "" if there is none.
+    #[inline]
+    pub fn string(&self, n: usize) -> &'k [u8] {
+        self.view.bytes(StrRef(self.strings.get(n).copied().unwrap_or(0)))
+    }
+}
+
+/// Sorts in place, in time n log n whatever the order.
+fn heap_sort(words: &mut [u64]) {
+    let n = words.len();
+    let mut start = n / 2;
+    while start > 0 {
+        start = start.wrapping_sub(1);
+        sift(words, start, n);
+    }
+    let mut end = n;
+    while end > 1 {
+        end = end.wrapping_sub(1);
+        exchange(words, 0, end);
+        sift(words, 0, end);
+    }
+}
+
+fn sift(words: &mut [u64], mut root: usize, end: usize) {
+    loop {
+        let left = root.wrapping_mul(2).wrapping_add(1);
+        if left >= end {
+            return;
+        }
+        let right = left.wrapping_add(1);
+        let at = |n: usize| words.get(n).copied().unwrap_or(0);
+        let child = if right < end && at(right) > at(left) { right } else { left };
+        if at(root) >= at(child) {
+            return;
+        }
+        exchange(words, root, child);
+        root = child;
+    }
+}
+
+fn exchange(words: &mut [u64], a: usize, b: usize) {
+    if let (Some(&x), Some(&y)) = (words.get(a), words.get(b)) {
+        if let Some(slot) = words.get_mut(a) {
+            *slot = y;
+        }
+        if let Some(slot) = words.get_mut(b) {
+            *slot = x;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Attachments: which file of this folder arms which kind of probe. */
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/tracepoint.h>
+
+#include "stapvm.h"
+
+#define MIN_TIMER_NS		1000ULL
+#define MAX_TIMER_NS		(1ULL << 61)
+#define MAX_PROFILE_HZ		10000ULL
+#define MAX_MAXACTIVE		65536ULL
+#define MAX_NAME_LENGTH		511
+
+static bool is_name(const struct stapvm_attachment *attachment)
+{
+	return attachment->name_length && attachment->name_length <= MAX_NAME_LENGTH;
+}
+
+/* Does the record have what its kind of probe needs? */
+int stapvm_attach_check(const struct stapvm_attachment *attachment)
+{
+	bool good = false;
+
+	switch (attachment->kind) {
+	case STAPVM_PROBE_BEGIN:
+	case STAPVM_PROBE_END:
+	case STAPVM_PROBE_ERROR:
+	case STAPVM_PROBE_NEVER:
+		good = true;
+		break;
+	case STAPVM_PROBE_TIMER:
+		good = attachment->value >= MIN_TIMER_NS && attachment->value <= MAX_TIMER_NS &&
+		       attachment->extra <= MAX_TIMER_NS;
+		break;
+	case STAPVM_PROBE_FUNCTION_ENTRY:
+		good = attachment->address || is_name(attachment);
+		break;
+	case STAPVM_PROBE_FUNCTION_RETURN:
+		good = (attachment->address || is_name(attachment)) &&
+		       attachment->extra <= MAX_MAXACTIVE;
+		break;
+	case STAPVM_PROBE_STATEMENT:
+		good = attachment->address != 0;
+		break;
+	case STAPVM_PROBE_TRACEPOINT:
+		good = is_name(attachment);
+		break;
+	case STAPVM_PROBE_SYSCALL_ENTRY:
+	case STAPVM_PROBE_SYSCALL_EXIT:
+		good = stapvm_syscall_exists(attachment->value);
+		break;
+	case STAPVM_PROBE_PROFILE:
+		good = attachment->value <= MAX_PROFILE_HZ;
+		break;
+	}
+	return good ? 0 : -EINVAL;
+}
+
+static int attach(struct stapvm_attachment *attachment)
+{
+	switch (attachment->kind) {
+	case STAPVM_PROBE_FUNCTION_ENTRY:
+	case STAPVM_PROBE_STATEMENT:
+		if (attachment->via_ftrace)
+			return 0;
+		return stapvm_kprobe_attach(attachment);
+	case STAPVM_PROBE_FUNCTION_RETURN:
+		return stapvm_kretprobe_attach(attachment);
+	case STAPVM_PROBE_TRACEPOINT:
+		return stapvm_tracepoint_attach(attachment);
+	case STAPVM_PROBE_SYSCALL_ENTRY:
+	case STAPVM_PROBE_SYSCALL_EXIT:
+		return stapvm_syscall_attach(attachment);
+	case STAPVM_PROBE_PROFILE:
+		return stapvm_profile_attach(attachment);
+	default:
+		/* Begin, end and error probes are always ready; timers start last. */
+		return 0;
+	}
+}
+
+/*
+ * Arms everything but timers. On failure `start` says which attachment failed; what
+ * is armed then stays so until stapvm_detach_all.
+ */
+int stapvm_attach_all(struct stapvm_session *session, struct stapvm_start *start)
+{
+	u32 i;
+
+	stapvm_tracepoint_find(session);
+	stapvm_ftrace_attach_all(session);
+	for (i = 0; i < session->attachment_count; i++) {
+		struct stapvm_attachment *attachment = &session->attachments[i];
+		int error = signal_pending(current) ? -EINTR : attach(attachment);
+
+		if (!error) {
+			attachment->armed = true;
+			start->attached++;
+		} else if (error != -EINTR && attachment->flags & STAPVM_ATTACH_OPTIONAL) {
+			start->optional_failed++;
+		} else {
+			start->failed_attachment = i;
+			start->error = error;
+			return error;
+		}
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Begin probes may take long, and the first period begins after them. */
+void stapvm_attach_timers(struct stapvm_session *session)
+{
+	u32 i;
+
+	for (i = 0; i < session->attachment_count; i++) {
+		if (session->attachments[i].kind == STAPVM_PROBE_TIMER)
+			stapvm_timer_start(&session->attachments[i]);
+	}
+}
+
+static void detach_one(struct stapvm_attachment *attachment)
+{
+	switch (attachment->kind) {
+	case STAPVM_PROBE_TIMER:
+		stapvm_timer_detach(attachment);
+		break;
+	case STAPVM_PROBE_TRACEPOINT:
+		stapvm_tracepoint_detach(attachment);
+		break;
+	case STAPVM_PROBE_PROFILE:
+		stapvm_profile_detach(attachment);
+		break;
+	}
+}
+
+/* Disarms everything. When it returns, no handler runs and none will. */
+void stapvm_detach_all(struct stapvm_session *session)
+{
+	u32 i;
+
+	for (i = 0; i < session->attachment_count; i++) {
+		if (session->attachments[i].armed)
+			detach_one(&session->attachments[i]);
+	}
+	stapvm_syscall_detach_all(session);
+	stapvm_kprobe_detach_all(session);
+	stapvm_ftrace_detach_all(session);
+	for (i = 0; i < session->attachment_count; i++)
+		session->attachments[i].armed = false;
+	/* Of tracepoints and, since handlers run with preemption off, of all else. */
+	tracepoint_synchronize_unregister();
+}
+
+/* Hits that the kernel did not hand to us. */
+u64 stapvm_attach_missed(struct stapvm_session *session)
+{
+	u64 missed = 0;
+	u32 i;
+
+	for (i = 0; i < session->attachment_count; i++)
+		missed += stapvm_kprobe_missed(&session->attachments[i]);
+	return missed;
+}

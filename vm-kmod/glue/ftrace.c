@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Functions' entries the cheap way: for handlers that look at no registers but the
+ * arguments', one ftrace callback for the whole session.
+ *
+ * A hit costs a quarter of a kprobe's, and any number of functions is armed by one
+ * pass over the kernel's text instead of one each. What ftrace cannot take (a
+ * function without a call to it, or a kernel that refuses) is left to kprobe.c.
+ */
+#include <linux/ftrace.h>
+#include <linux/hash.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "compat.h"
+#include "stapvm.h"
+
+/* From the function's address to the place that ftrace patches. */
+#ifdef CONFIG_X86_KERNEL_IBT
+#define ENDBR_BYTES	4
+#else
+#define ENDBR_BYTES	0
+#endif
+
+struct stapvm_ftrace {
+	struct ftrace_ops ops;
+	struct stapvm_session *session;
+	bool registered;
+	u32 bits;
+	struct stapvm_attachment *buckets[];
+};
+
+static __always_inline struct stapvm_attachment **bucket(struct stapvm_ftrace *ftrace, u64 address)
+{
+	return &ftrace->buckets[hash_64(address, ftrace->bits)];
+}
+
+static __always_inline void run_at(struct stapvm_ftrace *ftrace, u64 address,
+				   struct stapvm_hit *hit)
+{
+	struct stapvm_attachment *attachment = *bucket(ftrace, address);
+
+	for (; attachment; attachment = attachment->ftrace.next) {
+		if (attachment->address != address)
+			continue;
+		hit->attachment = attachment;
+		stapvm_hit(hit);
+	}
+}
+
+/*
+ * No recursion guard of ftrace's: a handler that comes back here finds its context
+ * busy and is counted. Without FTRACE_OPS_FL_SAVE_REGS only the arguments are valid,
+ * and cs is 0, which reads as kernel mode.
+ */
+static __kprobes void on_function(unsigned long ip, unsigned long parent_ip,
+				  struct ftrace_ops *ops, struct ftrace_regs *fregs)
+{
+	struct stapvm_ftrace *ftrace = container_of(ops, struct stapvm_ftrace, ops);
+	struct stapvm_hit hit = {
+		.session = ftrace->session,
+		.regs = stapvm_ftrace_registers(fregs),
+	};
+
+	run_at(ftrace, ip, &hit);
+	if (ENDBR_BYTES)
+		run_at(ftrace, ip - ENDBR_BYTES, &hit);
+}
+
+static bool is_eligible(const struct stapvm_attachment *attachment)
+{
+	return attachment->kind == STAPVM_PROBE_FUNCTION_ENTRY && attachment->address &&
+	       !attachment->session->probes[attachment->probe].needs_registers;
+}
+
+/* Adds addresses to the filter; those in a part that cannot be split are left out. */
+static void filter(struct ftrace_ops *ops, unsigned long *addresses, u32 count)
+{
+	/* A stack of parts to do, each at most half of the one before it. */
+	struct { u32 first, count; } parts[33];
+	u32 depth = 0;
+
+	if (count)
+		parts[depth++] = (typeof(parts[0])){ 0, count };
+	while (depth) {
+		typeof(parts[0]) part = parts[--depth];
+		u32 half = part.count / 2;
+
+		if (!ftrace_set_filter_ips(ops, &addresses[part.first], part.count, 0, 0))
+			continue;
+		if (part.count == 1) {
+			addresses[part.first] = 0;
+			continue;
+		}
+		parts[depth++] = (typeof(parts[0])){ part.first, half };
+		parts[depth++] = (typeof(parts[0])){ part.first + half, part.count - half };
+		cond_resched();
+	}
+}
+
+static void insert(struct stapvm_ftrace *ftrace, struct stapvm_attachment *attachment)
+{
+	struct stapvm_attachment **end = bucket(ftrace, attachment->address);
+
+	while (*end)
+		end = &(*end)->ftrace.next;
+	*end = attachment;
+	attachment->via_ftrace = true;
+}
+
+static u32 gather(struct stapvm_session *session, unsigned long *addresses)
+{
+	u32 i, count = 0;
+
+	for (i = 0; i < session->attachment_count; i++) {
+		if (!is_eligible(&session->attachments[i]))
+			continue;
+		if (addresses)
+			addresses[count] = session->attachments[i].address;
+		count++;
+	}
+	return count;
+}
+
+/* Takes what the filter took; returns how many. */
+static u32 take(struct stapvm_session *session, struct stapvm_ftrace *ftrace,
+		const unsigned long *addresses)
+{
+	u32 i, at = 0, taken = 0;
+
+	for (i = 0; i < session->attachment_count; i++) {
+		if (!is_eligible(&session->attachments[i]))
+			continue;
+		if (!addresses[at++])
+			continue;
+		insert(ftrace, &session->attachments[i]);
+		taken++;
+	}
+	return taken;
+}
+
+static void leave(struct stapvm_session *session)
+{
+	u32 i;
+
+	for (i = 0; i < session->attachment_count; i++) {
+		struct stapvm_attachment *attachment = &session->attachments[i];
+
+		if (!attachment->via_ftrace)
+			continue;
+		attachment->via_ftrace = false;
+		attachment->ftrace.next = NULL;
+	}
+}
+
+/* Arms what it can; the rest, which may be all, has via_ftrace unset. */
+void stapvm_ftrace_attach_all(struct stapvm_session *session)
+{
+	u32 count = gather(session, NULL);
+	u32 bits = count ? max(1, ilog2(count) + 1) : 1;
+	struct stapvm_ftrace *ftrace = NULL;
+	unsigned long *addresses = NULL;
+
+	if (!count)
+		return;
+	addresses = kvcalloc(count, sizeof(*addresses), GFP_KERNEL_ACCOUNT);
+	ftrace = kvzalloc(struct_size(ftrace, buckets, 1UL << bits), GFP_KERNEL_ACCOUNT);
+	if (!addresses || !ftrace)
+		goto free;
+	ftrace->session = session;
+	ftrace->bits = bits;
+	ftrace->ops.func = on_function;
+	ftrace->ops.flags = FTRACE_OPS_FL_RECURSION;
+	gather(session, addresses);
+	filter(&ftrace->ops, addresses, count);
+	/* An empty filter would mean every function. */
+	if (!take(session, ftrace, addresses))
+		goto free;
+	if (register_ftrace_function(&ftrace->ops)) {
+		leave(session);
+		ftrace_free_filter(&ftrace->ops);
+		goto free;
+	}
+	session->ftrace = ftrace;
+	ftrace = NULL;
+free:
+	kvfree(ftrace);
+	kvfree(addresses);
+}
+
+/* Waits until no CPU is in the callback. */
+void stapvm_ftrace_detach_all(struct stapvm_session *session)
+{
+	struct stapvm_ftrace *ftrace = session->ftrace;
+
+	if (!ftrace)
+		return;
+	unregister_ftrace_function(&ftrace->ops);
+	ftrace_free_filter(&ftrace->ops);
+	kvfree(ftrace);
+	session->ftrace = NULL;
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Functions' entries and returns, and single instructions.
+ *
+ * The kernel registers kprobes one by one whatever the caller does, so registering
+ * them here one by one loses nothing and tells which one failed. Unregistering is
+ * another matter: a batch waits once for running handlers instead of once for each.
+ */
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "stapvm.h"
+
+#define BATCH	256
+
+static __kprobes int on_entry(struct kprobe *probe, struct pt_regs *regs)
+{
+	struct stapvm_attachment *attachment =
+		container_of(probe, struct stapvm_attachment, kprobe.probe);
+	struct stapvm_hit hit = {
+		.session = attachment->session,
+		.attachment = attachment,
+		.regs = regs,
+		/* Unless ftrace brought us here, a breakpoint may have. */
+		.through_trap = !kprobe_ftrace(probe),
+	};
+
+	stapvm_hit(&hit);
+	return 0;
+}
+
+static __kprobes int on_return(struct kretprobe_instance *instance, struct pt_regs *regs)
+{
+	struct kretprobe *probe = get_kretprobe(instance);
+	struct stapvm_attachment *attachment;
+	struct stapvm_hit hit = { .regs = regs };
+
+	if (unlikely(!probe))
+		return 0;
+	attachment = container_of(probe, struct stapvm_attachment, kretprobe.probe);
+	hit.session = attachment->session;
+	hit.attachment = attachment;
+	stapvm_hit(&hit);
+	return 0;
+}
+
+/* Names the place in the kprobe: the address if the loader knows it, or a copy of the name. */
+static int set_place(const struct stapvm_attachment *attachment, struct kprobe *probe,
+		     char **symbol)
+{
+	if (attachment->address) {
+		probe->addr = (kprobe_opcode_t *)(unsigned long)attachment->address;
+		return 0;
+	}
+	*symbol = kmemdup_nul(attachment->name, attachment->name_length, GFP_KERNEL_ACCOUNT);
+	if (!*symbol)
+		return -ENOMEM;
+	probe->symbol_name = *symbol;
+	return 0;
+}
+
+int stapvm_kprobe_attach(struct stapvm_attachment *attachment)
+{
+	struct kprobe *probe = &attachment->kprobe.probe;
+	int error;
+
+	probe->pre_handler = on_entry;
+	error = set_place(attachment, probe, &attachment->kprobe.symbol);
+	if (error)
+		return error;
+	error = register_kprobe(probe);
+	if (error) {
+		kfree(attachment->kprobe.symbol);
+		attachment->kprobe.symbol = NULL;
+	}
+	return error;
+}
+
+static int default_maxactive(void)
+{
+	return max(15U, 6 * num_possible_cpus());
+}
+
+int stapvm_kretprobe_attach(struct stapvm_attachment *attachment)
+{
+	struct kretprobe *probe = &attachment->kretprobe.probe;
+	int error;
+
+	probe->handler = on_return;
+	probe->maxactive = attachment->extra ? (int)attachment->extra : default_maxactive();
+	error = set_place(attachment, &probe->kp, &attachment->kretprobe.symbol);
+	if (error)
+		return error;
+	error = register_kretprobe(probe);
+	if (error) {
+		kfree(attachment->kretprobe.symbol);
+		attachment->kretprobe.symbol = NULL;
+	}
+	return error;
+}
+
+static bool is_kprobe(const struct stapvm_attachment *attachment)
+{
+	return (attachment->kind == STAPVM_PROBE_FUNCTION_ENTRY && !attachment->via_ftrace) ||
+	       attachment->kind == STAPVM_PROBE_STATEMENT;
+}
+
+static bool is_kretprobe(const struct stapvm_attachment *attachment)
+{
+	return attachment->kind == STAPVM_PROBE_FUNCTION_RETURN;
+}
+
+/* Armed probes gathered until there are enough for one wait. */
+struct batch {
+	struct kprobe *kprobes[BATCH];
+	struct kretprobe *kretprobes[BATCH];
+	int kprobe_count;
+	int kretprobe_count;
+};
+
+static void flush(struct batch *batch)
+{
+	if (batch->kprobe_count)
+		unregister_kprobes(batch->kprobes, batch->kprobe_count);
+	if (batch->kretprobe_count)
+		unregister_kretprobes(batch->kretprobes, batch->kretprobe_count);
+	batch->kprobe_count = 0;
+	batch->kretprobe_count = 0;
+}
+
+static void gather(struct batch *batch, struct stapvm_attachment *attachment)
+{
+	if (is_kprobe(attachment))
+		batch->kprobes[batch->kprobe_count++] = &attachment->kprobe.probe;
+	else if (is_kretprobe(attachment))
+		batch->kretprobes[batch->kretprobe_count++] = &attachment->kretprobe.probe;
+	if (batch->kprobe_count == BATCH || batch->kretprobe_count == BATCH)
+		flush(batch);
+}
+
+/* Without memory for batches each probe is a batch of its own: slow, but it must work. */
+static void unregister_one(struct stapvm_attachment *attachment)
+{
+	if (is_kprobe(attachment))
+		unregister_kprobe(&attachment->kprobe.probe);
+	else if (is_kretprobe(attachment))
+		unregister_kretprobe(&attachment->kretprobe.probe);
+}
+
+static void free_symbol(struct stapvm_attachment *attachment)
+{
+	if (is_kprobe(attachment)) {
+		kfree(attachment->kprobe.symbol);
+		attachment->kprobe.symbol = NULL;
+	} else if (is_kretprobe(attachment)) {
+		kfree(attachment->kretprobe.symbol);
+		attachment->kretprobe.symbol = NULL;
+	}
+}
+
+void stapvm_kprobe_detach_all(struct stapvm_session *session)
+{
+	struct batch *batch = kzalloc(sizeof(*batch), GFP_KERNEL);
+	u32 i;
+
+	for (i = 0; i < session->attachment_count; i++) {
+		struct stapvm_attachment *attachment = &session->attachments[i];
+
+		if (!attachment->armed)
+			continue;
+		if (batch)
+			gather(batch, attachment);
+		else
+			unregister_one(attachment);
+		cond_resched();
+	}
+	if (batch)
+		flush(batch);
+	kfree(batch);
+	for (i = 0; i < session->attachment_count; i++) {
+		if (session->attachments[i].armed)
+			free_symbol(&session->attachments[i]);
+	}
+}
+
+u64 stapvm_kprobe_missed(const struct stapvm_attachment *attachment)
+{
+	if (is_kprobe(attachment))
+		return READ_ONCE(attachment->kprobe.probe.nmissed);
+	if (is_kretprobe(attachment))
+		return READ_ONCE(attachment->kretprobe.probe.nmissed) +
+		       READ_ONCE(attachment->kretprobe.probe.kp.nmissed);
+	return 0;
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A hit: find a context, take the locks, run the handler, count.
+ *
+ * Interrupts are off meanwhile, so on this CPU only an NMI can come between; it
+ * finds the context of its own level. Every hit ends up in exactly one counter.
+ * Nothing here may be probed: a kprobe on this path would come back to it.
+ */
+#include <linux/irqflags.h>
+#include <linux/preempt.h>
+
+#include "stapvm.h"
+
+static __always_inline enum stapvm_level current_level(bool through_trap)
+{
+	unsigned long nmi = preempt_count() & NMI_MASK;
+
+	if (through_trap && nmi)
+		nmi -= NMI_OFFSET;
+	if (nmi)
+		return STAPVM_LEVEL_NMI;
+	if (in_hardirq())
+		return STAPVM_LEVEL_IRQ;
+	if (in_serving_softirq())
+		return STAPVM_LEVEL_SOFTIRQ;
+	return STAPVM_LEVEL_TASK;
+}
+
+static noinline __kprobes void count_skipped(struct stapvm_session *session)
+{
+	u32 skipped = atomic_inc_return(&session->skipped);
+
+	if (skipped > session->layout.max_skipped)
+		stapvm_session_finish(session, STAPVM_SESSION_FAILED);
+}
+
+static noinline __kprobes void count_error(struct stapvm_session *session)
+{
+	u32 errors = atomic_inc_return(&session->errors);
+
+	if (errors > session->layout.max_errors)
+		stapvm_session_finish(session, STAPVM_SESSION_FAILED);
+}
+
+static __always_inline void run_in_context(struct stapvm_hit *hit, bool patient)
+{
+	struct stapvm_session *session = hit->session;
+	u32 index = hit->attachment->probe;
+	const struct stapvm_probe *probe = &session->probes[index];
+	int fault;
+
+	if (!stapvm_locks_take(session, probe, patient)) {
+		this_cpu_inc(session->counters->skipped_lock);
+		count_skipped(session);
+		return;
+	}
+	fault = stapvm_vm_run(session->program, index, hit->context->memory, hit);
+	stapvm_locks_release(session, probe);
+	this_cpu_inc(session->counters->handled);
+	if (unlikely(fault))
+		count_error(session);
+}
+
+static __always_inline void run(struct stapvm_hit *hit)
+{
+	struct stapvm_session *session = hit->session;
+	enum stapvm_level level = current_level(hit->through_trap);
+	struct stapvm_context *context = &this_cpu_ptr(session->contexts)->level[level];
+
+	if (unlikely(context->busy)) {
+		this_cpu_inc(session->counters->skipped_reentrant);
+		count_skipped(session);
+		return;
+	}
+	context->busy = true;
+	barrier();
+	hit->context = context;
+	run_in_context(hit, level != STAPVM_LEVEL_NMI);
+	barrier();
+	context->busy = false;
+}
+
+/* A hit of an armed attachment; it does not count unless the session runs. */
+__kprobes void stapvm_hit(struct stapvm_hit *hit)
+{
+	unsigned long flags;
+
+	raw_local_irq_save(flags);
+	if (likely(atomic_read(&hit->session->state) == STAPVM_SESSION_RUNNING))
+		run(hit);
+	raw_local_irq_restore(flags);
+}
+
+/* Runs a begin, end or error probe. */
+void stapvm_run_synchronous(struct stapvm_attachment *attachment)
+{
+	struct stapvm_hit hit = {
+		.session = attachment->session,
+		.attachment = attachment,
+	};
+	unsigned long flags;
+
+	raw_local_irq_save(flags);
+	run(&hit);
+	raw_local_irq_restore(flags);
+}

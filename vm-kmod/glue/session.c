@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The states of a session.
+ *
+ *	EMPTY -LOAD-> LOADED -START-> STARTING -> RUNNING -STOP-> STOPPED
+ *
+ * exit() makes EXITING of STARTING and RUNNING, and too many errors make FAILED of
+ * them; handlers run in RUNNING only. Callers hold the session's mutex, but for
+ * stapvm_session_finish.
+ */
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+
+#include "stapvm.h"
+
+static void wake_readers(struct irq_work *work)
+{
+	struct stapvm_session *session = container_of(work, struct stapvm_session, wake);
+
+	wake_up_interruptible(&session->readers);
+}
+
+struct stapvm_session *stapvm_session_create(void)
+{
+	struct stapvm_session *session = kzalloc(sizeof(*session), GFP_KERNEL_ACCOUNT);
+
+	if (!session)
+		return ERR_PTR(-ENOMEM);
+	session->counters = alloc_percpu_gfp(struct stapvm_counters,
+					     GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!session->counters) {
+		kfree(session);
+		return ERR_PTR(-ENOMEM);
+	}
+	mutex_init(&session->mutex);
+	atomic_set(&session->state, STAPVM_SESSION_EMPTY);
+	init_waitqueue_head(&session->readers);
+	init_irq_work(&session->wake, wake_readers);
+	return session;
+}
+
+/* The file is gone: no ioctl, mapping or poll is left, only handlers. */
+void stapvm_session_destroy(struct stapvm_session *session)
+{
+	atomic_set(&session->state, STAPVM_SESSION_STOPPED);
+	stapvm_detach_all(session);
+	irq_work_sync(&session->wake);
+	stapvm_unload(session);
+	free_percpu(session->counters);
+	mutex_destroy(&session->mutex);
+	kfree(session);
+}
+
+__kprobes void stapvm_session_finish(struct stapvm_session *session, int state)
+{
+	int before = atomic_read(&session->state);
+
+	do {
+		bool live = before == STAPVM_SESSION_STARTING || before == STAPVM_SESSION_RUNNING;
+		/* A failure after exit() still is one: error probes run. */
+		bool fails = before == STAPVM_SESSION_EXITING && state == STAPVM_SESSION_FAILED;
+
+		if (!live && !fails)
+			return;
+	} while (!atomic_try_cmpxchg(&session->state, &before, state));
+	irq_work_queue(&session->wake);
+}
+
+static void run_probes(struct stapvm_session *session, u32 kind, int while_state)
+{
+	u32 i;
+
+	for (i = 0; i < session->attachment_count; i++) {
+		struct stapvm_attachment *attachment = &session->attachments[i];
+
+		if (attachment->kind != kind)
+			continue;
+		if (atomic_read(&session->state) != while_state)
+			return;
+		stapvm_run_synchronous(attachment);
+		cond_resched();
+	}
+}
+
+/*
+ * Everything is armed before the first begin probe runs, so that a session that
+ * cannot be armed has no output; handlers wait for the end of the begin probes.
+ */
+int stapvm_session_start(struct stapvm_session *session, struct stapvm_start *start)
+{
+	int error;
+
+	if (atomic_read(&session->state) != STAPVM_SESSION_LOADED)
+		return -EINVAL;
+	atomic_set(&session->state, STAPVM_SESSION_STARTING);
+	error = stapvm_attach_all(session, start);
+	if (error) {
+		atomic_set(&session->state, STAPVM_SESSION_STOPPED);
+		stapvm_detach_all(session);
+		return error;
+	}
+	run_probes(session, STAPVM_PROBE_BEGIN, STAPVM_SESSION_STARTING);
+	session->missed_before = stapvm_attach_missed(session);
+	/* Fails if a begin probe has called exit() or failed; then no handler runs. */
+	if (atomic_cmpxchg(&session->state, STAPVM_SESSION_STARTING, STAPVM_SESSION_RUNNING) ==
+	    STAPVM_SESSION_STARTING)
+		stapvm_attach_timers(session);
+	return 0;
+}
+
+int stapvm_session_stop(struct stapvm_session *session)
+{
+	int state = atomic_read(&session->state);
+
+	if (state != STAPVM_SESSION_RUNNING && state != STAPVM_SESSION_EXITING &&
+	    state != STAPVM_SESSION_FAILED)
+		return -EINVAL;
+	stapvm_session_finish(session, STAPVM_SESSION_EXITING);
+	/* No handler runs any more when this returns, and so none changes the state. */
+	stapvm_detach_all(session);
+	if (atomic_read(&session->state) == STAPVM_SESSION_FAILED)
+		run_probes(session, STAPVM_PROBE_ERROR, STAPVM_SESSION_FAILED);
+	else
+		run_probes(session, STAPVM_PROBE_END, STAPVM_SESSION_EXITING);
+	atomic_set(&session->state, STAPVM_SESSION_STOPPED);
+	irq_work_queue(&session->wake);
+	return 0;
+}
+
+void stapvm_session_status(struct stapvm_session *session, struct stapvm_status *status)
+{
+	int cpu;
+
+	status->state = atomic_read(&session->state);
+	status->errors = atomic_read(&session->errors);
+	for_each_possible_cpu(cpu) {
+		const struct stapvm_counters *counters = per_cpu_ptr(session->counters, cpu);
+
+		status->handled += READ_ONCE(counters->handled);
+		status->skipped_lock += READ_ONCE(counters->skipped_lock);
+		status->skipped_reentrant += READ_ONCE(counters->skipped_reentrant);
+		status->skipped_overload += READ_ONCE(counters->skipped_overload);
+		status->produced += READ_ONCE(counters->produced);
+		status->lost += READ_ONCE(counters->lost);
+	}
+	status->skipped_missed = stapvm_attach_missed(session) - session->missed_before;
+}

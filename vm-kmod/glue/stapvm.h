@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The module's own structures. One open file is one session; a session has one
+ * program, a list of attachments, and for each CPU contexts, counters and a ring.
+ *
+ *	device.c	the file operations
+ *	load.c		LOAD: everything that comes from user space is checked here
+ *	session.c	the states of a session
+ *	attach.c	arming and disarming, by kind of probe:
+ *			ftrace.c kprobe.c tracepoint.c syscall.c timer.c profile.c
+ *	run.c		a hit: context, locks, handler, counters
+ *	context.c locks.c ring.c helpers.c	what a hit needs
+ */
+#ifndef STAPVM_H
+#define STAPVM_H
+
+#include <linux/atomic.h>
+#include <linux/hrtimer.h>
+#include <linux/irq_work.h>
+#include <linux/kprobes.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/wait.h>
+
+#include "abi.h"
+#include "vmcore.h"
+
+struct perf_event;
+struct tracepoint;
+struct stapvm_session;
+
+/*
+ * A handler may be interrupted by one of a higher level, which then has a context
+ * of its own.
+ */
+enum stapvm_level {
+	STAPVM_LEVEL_TASK,
+	STAPVM_LEVEL_SOFTIRQ,
+	STAPVM_LEVEL_IRQ,
+	STAPVM_LEVEL_NMI,
+	STAPVM_LEVELS,
+};
+
+/* What one handler run works in. */
+struct stapvm_context {
+	bool busy;
+	u64 random;	/* state of randint() */
+	void *memory;
+};
+
+struct stapvm_cpu_contexts {
+	struct stapvm_context level[STAPVM_LEVELS];
+};
+
+struct stapvm_counters {
+	u64 handled;
+	u64 skipped_lock;
+	u64 skipped_reentrant;
+	u64 skipped_overload;
+	u64 produced;
+	u64 lost;
+};
+
+/* Lock of a global: the number of its readers, or -1 for a writer. */
+struct stapvm_lock {
+	atomic_t holders;
+} ____cacheline_aligned_in_smp;
+
+struct stapvm_probe {
+	const struct stapvm_vm_lock *locks;
+	u32 lock_count;
+	u32 kind;
+	bool needs_registers;	/* others than those of arguments */
+};
+
+/* A probe and one place that makes it run. */
+struct stapvm_attachment {
+	struct stapvm_session *session;
+	u32 probe;
+	u32 kind;
+	u32 flags;
+	bool armed;
+	bool via_ftrace;	/* a function's entry: ftrace.c has it, not kprobe.c */
+	u64 address;
+	u64 value;
+	u64 extra;
+	const u8 *name;
+	size_t name_length;
+	const u8 *point;
+	size_t point_length;
+	union {
+		struct {
+			struct kprobe probe;
+			char *symbol;
+		} kprobe;
+		struct {
+			struct kretprobe probe;
+			char *symbol;
+		} kretprobe;
+		struct {
+			struct stapvm_attachment *next;
+		} ftrace;
+		struct tracepoint *tracepoint;
+		struct stapvm_attachment *next_syscall;
+		struct hrtimer timer;
+		struct perf_event **cpu_events;
+	};
+};
+
+/* One CPU's ring. Everything that the kernel relies on is here, out of reach. */
+struct stapvm_ring {
+	u64 head;			/* bytes reserved since the session began */
+	u32 nesting;			/* writers at work, each interrupting the one before */
+	struct stapvm_ring_control *control;	/* mapped by user space, not to be believed */
+	u8 *data;
+};
+
+/* Attachments by system call number; those of any call are in the last list. */
+struct stapvm_syscalls;
+
+/* The session's callback for functions' entries. */
+struct stapvm_ftrace;
+
+struct stapvm_session {
+	struct mutex mutex;		/* one ioctl at a time */
+	atomic_t state;			/* STAPVM_SESSION_* */
+	atomic_t errors;
+	atomic_t skipped;
+	atomic64_t sequence;
+	struct stapvm_counters __percpu *counters;
+	struct stapvm_cpu_contexts __percpu *contexts;
+
+	u64 *image;
+	struct stapvm_vm_program *program;
+	struct stapvm_vm_layout layout;
+	u64 *storage;
+	struct stapvm_lock *locks;
+	struct stapvm_probe *probes;
+	u8 *names;
+	s32 target;
+
+	struct stapvm_attachment *attachments;
+	u32 attachment_count;
+	u64 missed_before;		/* misses of armed probes before handlers ran */
+	struct stapvm_syscalls *syscalls;
+	struct stapvm_ftrace *ftrace;
+
+	struct stapvm_ring *rings;	/* published with release: mmap and poll take no mutex */
+	u32 ring_bytes;
+	wait_queue_head_t readers;
+	struct irq_work wake;
+};
+
+/* A hit while its handler runs. */
+struct stapvm_hit {
+	struct stapvm_session *session;
+	const struct stapvm_attachment *attachment;
+	struct stapvm_context *context;
+	/* Registers of what was hit; of user space for system calls; or NULL. */
+	struct pt_regs *regs;
+	const u64 *trace_arguments;
+	s64 syscall_number;
+	s64 result;
+	/* The way here went through a trap that counts as an NMI but is none. */
+	bool through_trap;
+};
+
+#define STAPVM_TRACE_ARGUMENTS	12
+
+/* session.c */
+struct stapvm_session *stapvm_session_create(void);
+void stapvm_session_destroy(struct stapvm_session *session);
+int stapvm_session_start(struct stapvm_session *session, struct stapvm_start *start);
+int stapvm_session_stop(struct stapvm_session *session);
+void stapvm_session_status(struct stapvm_session *session, struct stapvm_status *status);
+/* Ends the session if it runs; from any context. */
+void stapvm_session_finish(struct stapvm_session *session, int state);
+
+/* load.c */
+int stapvm_load(struct stapvm_session *session, struct stapvm_load *load);
+void stapvm_unload(struct stapvm_session *session);
+
+/* attach.c */
+int stapvm_attach_check(const struct stapvm_attachment *attachment);
+int stapvm_attach_all(struct stapvm_session *session, struct stapvm_start *start);
+void stapvm_attach_timers(struct stapvm_session *session);
+void stapvm_detach_all(struct stapvm_session *session);
+u64 stapvm_attach_missed(struct stapvm_session *session);
+
+/* Attachments by kind of probe. Attach returns 0 or an errno. */
+void stapvm_ftrace_attach_all(struct stapvm_session *session);
+void stapvm_ftrace_detach_all(struct stapvm_session *session);
+int stapvm_kprobe_attach(struct stapvm_attachment *attachment);
+int stapvm_kretprobe_attach(struct stapvm_attachment *attachment);
+void stapvm_kprobe_detach_all(struct stapvm_session *session);
+u64 stapvm_kprobe_missed(const struct stapvm_attachment *attachment);
+void stapvm_tracepoint_find(struct stapvm_session *session);
+struct tracepoint *stapvm_tracepoint_by_name(const char *name);
+int stapvm_tracepoint_attach(struct stapvm_attachment *attachment);
+void stapvm_tracepoint_detach(struct stapvm_attachment *attachment);
+int stapvm_syscall_prepare(struct stapvm_session *session);
+int stapvm_syscall_attach(struct stapvm_attachment *attachment);
+void stapvm_syscall_detach_all(struct stapvm_session *session);
+bool stapvm_syscall_exists(u64 number);
+void stapvm_timer_start(struct stapvm_attachment *attachment);
+void stapvm_timer_detach(struct stapvm_attachment *attachment);
+int stapvm_profile_attach(struct stapvm_attachment *attachment);
+void stapvm_profile_detach(struct stapvm_attachment *attachment);
+
+/* run.c */
+void stapvm_hit(struct stapvm_hit *hit);
+void stapvm_run_synchronous(struct stapvm_attachment *attachment);
+
+/* context.c */
+int stapvm_contexts_create(struct stapvm_session *session);
+void stapvm_contexts_destroy(struct stapvm_session *session);
+
+/* locks.c */
+bool stapvm_locks_take(struct stapvm_session *session, const struct stapvm_probe *probe,
+		       bool patient);
+void stapvm_locks_release(struct stapvm_session *session, const struct stapvm_probe *probe);
+
+/* ring.c */
+struct vm_area_struct;
+int stapvm_rings_create(struct stapvm_session *session, u32 ring_bytes);
+void stapvm_rings_destroy(struct stapvm_session *session);
+u32 stapvm_ring_stride(u32 ring_bytes);
+int stapvm_rings_map(struct stapvm_session *session, struct vm_area_struct *vma);
+bool stapvm_rings_readable(struct stapvm_session *session);
+void stapvm_ring_write(struct stapvm_session *session, const u8 *record, size_t length);
+
+#endif
