@@ -30,7 +30,7 @@ pub fn render(map: &SourceMap, diagnostic: &Diagnostic) -> String {
                 let start = (label.span.start as usize).min(length);
                 let end = (label.span.end as usize).clamp(start, length);
                 let text = (!label.text.is_empty()).then_some(label.text.as_str());
-                kind.clone().span(start..end).label(text)
+                (*kind).span(start..end).label(text)
             }),
         ));
     }

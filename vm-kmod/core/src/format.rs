@@ -43,10 +43,11 @@ impl<'a> SliceSink<'a> {
 impl Sink for SliceSink<'_> {
     fn put(&mut self, bytes: &[u8]) {
         let Some(rest) = self.out.get_mut(self.written..) else { return };
-        for (slot, &byte) in rest.iter_mut().zip(bytes) {
-            *slot = byte;
+        let count = bytes.len().min(rest.len());
+        if let (Some(to), Some(from)) = (rest.get_mut(..count), bytes.get(..count)) {
+            to.copy_from_slice(from);
+            self.written = self.written.wrapping_add(count);
         }
-        self.written = self.written.wrapping_add(bytes.len().min(rest.len()));
     }
 }
 

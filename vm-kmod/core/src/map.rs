@@ -36,7 +36,6 @@ pub struct Map<'s> {
     header: &'s mut [u64; HEADER],
     buckets: &'s mut [u64],
     entries: &'s mut [u64],
-    shape: Shape,
 }
 
 /// An entry's number, from 1.
@@ -75,9 +74,16 @@ impl<'s> Map<'s> {
     #[inline]
     pub fn open(storage: &'s mut [u64]) -> Option<Map<'s>> {
         let (header, rest) = storage.split_first_chunk_mut::<HEADER>()?;
-        let shape = Shape::from_header(header);
-        let (buckets, entries) = rest.split_at_mut_checked(shape.buckets())?;
-        Some(Map { header, buckets, entries, shape })
+        let buckets = Shape::from_header(header).buckets();
+        let (buckets, entries) = rest.split_at_mut_checked(buckets)?;
+        Some(Map { header, buckets, entries })
+    }
+
+    /// Looked up anew each time: a copy would be spilled to the stack, and most
+    /// accesses need one or two members of it.
+    #[inline(always)]
+    fn shape(&self) -> Shape {
+        Shape::from_header(self.header)
     }
 
     /// Number of entries.
@@ -101,14 +107,16 @@ impl<'s> Map<'s> {
     /// The words of entry number `n`.
     #[inline]
     fn words(&self, n: u32) -> &[u64] {
-        let start = (n.wrapping_sub(1) as usize).wrapping_mul(self.shape.entry_words);
-        self.entries.get(start..start.wrapping_add(self.shape.entry_words)).unwrap_or_default()
+        let start = (n.wrapping_sub(1) as usize).wrapping_mul(self.shape().entry_words);
+        self.entries.get(start..start.wrapping_add(self.shape().entry_words)).unwrap_or_default()
     }
 
     #[inline]
     fn words_mut(&mut self, n: u32) -> &mut [u64] {
-        let start = (n.wrapping_sub(1) as usize).wrapping_mul(self.shape.entry_words);
-        self.entries.get_mut(start..start.wrapping_add(self.shape.entry_words)).unwrap_or_default()
+        let start = (n.wrapping_sub(1) as usize).wrapping_mul(self.shape().entry_words);
+        self.entries
+            .get_mut(start..start.wrapping_add(self.shape().entry_words))
+            .unwrap_or_default()
     }
 
     #[inline]
@@ -127,7 +135,7 @@ impl<'s> Map<'s> {
     }
 
     fn bucket(&mut self, hash: u32) -> Option<&mut u64> {
-        self.buckets.get_mut((hash & self.shape.mask) as usize)
+        self.buckets.get_mut((hash & self.shape().mask) as usize)
     }
 
     /// The entry of a key tuple.
@@ -136,9 +144,9 @@ impl<'s> Map<'s> {
         self.find_hashed(keys, self.hash(keys))
     }
 
-    #[inline]
+    #[inline(always)]
     fn find_hashed(&self, keys: &Keys<'_>, hash: u32) -> Option<Entry> {
-        let mut at = low(*self.buckets.get((hash & self.shape.mask) as usize)?);
+        let mut at = low(*self.buckets.get((hash & self.shape().mask) as usize)?);
         while at != 0 {
             let words = self.words(at);
             let (&[_, link], rest) = words.split_first_chunk::<ENTRY_HEADER>()?;
@@ -150,11 +158,20 @@ impl<'s> Map<'s> {
         None
     }
 
-    #[inline]
-    fn matches(&self, mut words: &[u64], keys: &Keys<'_>) -> bool {
+    #[inline(always)]
+    fn matches(&self, words: &[u64], keys: &Keys<'_>) -> bool {
+        if self.shape().string_keys != 0 {
+            return self.matches_mixed(words, keys);
+        }
+        let longs = keys.longs(self.shape().key_count);
+        words.iter().zip(longs).all(|(&word, &key)| word == key as u64)
+    }
+
+    #[inline(never)]
+    fn matches_mixed(&self, mut words: &[u64], keys: &Keys<'_>) -> bool {
         let (mut longs, mut strings) = (0usize, 0usize);
-        let mut kinds = self.shape.string_keys;
-        for _ in 0..self.shape.key_count {
+        let mut kinds = self.shape().string_keys;
+        for _ in 0..self.shape().key_count {
             if kinds & 1 == 0 {
                 let Some((&word, rest)) = words.split_first() else { return false };
                 if word != keys.long(longs) as u64 {
@@ -167,19 +184,28 @@ impl<'s> Map<'s> {
                     return false;
                 }
                 strings = strings.wrapping_add(1);
-                words = words.get(self.shape.string_words..).unwrap_or_default();
+                words = words.get(self.shape().string_words..).unwrap_or_default();
             }
             kinds >>= 1;
         }
         true
     }
 
-    #[inline]
+    #[inline(always)]
     fn hash(&self, keys: &Keys<'_>) -> u32 {
+        if self.shape().string_keys != 0 {
+            return self.hash_mixed(keys);
+        }
+        let longs = keys.longs(self.shape().key_count);
+        high(longs.iter().fold(0, |hash, &key| mix(hash, key as u64))) | IN_USE
+    }
+
+    #[inline(never)]
+    fn hash_mixed(&self, keys: &Keys<'_>) -> u32 {
         let mut hash = 0u64;
         let (mut longs, mut strings) = (0usize, 0usize);
-        let mut kinds = self.shape.string_keys;
-        for _ in 0..self.shape.key_count {
+        let mut kinds = self.shape().string_keys;
+        for _ in 0..self.shape().key_count {
             if kinds & 1 == 0 {
                 hash = mix(hash, keys.long(longs) as u64);
                 longs = longs.wrapping_add(1);
@@ -222,7 +248,7 @@ impl<'s> Map<'s> {
         }
         self.header[0] = self.header[0].wrapping_add(1);
         self.write_keys(n, keys);
-        let value = self.shape.value_words_to_clear();
+        let value = self.shape().value_words_to_clear();
         if let Some(words) = self.value_mut(Entry(n)).get_mut(..value) {
             words.fill(0);
         }
@@ -235,12 +261,12 @@ impl<'s> Map<'s> {
             self.header[2] = pair(self.next_of(free), used);
             return Some(free);
         }
-        if used < self.shape.capacity {
+        if used < self.shape().capacity {
             let n = used.wrapping_add(1);
             self.header[2] = pair(0, n);
             return Some(n);
         }
-        if !self.shape.drops_oldest {
+        if !self.shape().drops_oldest {
             return None;
         }
         let oldest = Entry::from_raw(self.head())?;
@@ -255,7 +281,7 @@ impl<'s> Map<'s> {
     }
 
     fn write_keys(&mut self, n: u32, keys: &Keys<'_>) {
-        let shape = self.shape;
+        let shape = self.shape();
         let mut words = self.words_mut(n).get_mut(ENTRY_HEADER..).unwrap_or_default();
         let (mut longs, mut strings) = (0usize, 0usize);
         let mut kinds = shape.string_keys;
@@ -359,12 +385,12 @@ impl<'s> Map<'s> {
     /// Words of the key with this ordinal among those of its kind.
     fn key(&self, entry: Entry, ordinal: u8, string: bool) -> &[u64] {
         let mut left = ordinal;
-        for n in 0..self.shape.key_count {
-            if self.shape.key_is_string(n) != string {
+        for n in 0..self.shape().key_count {
+            if self.shape().key_is_string(n) != string {
                 continue;
             }
             if left == 0 {
-                return self.words(entry.0).get(self.shape.key_offset(n)..).unwrap_or_default();
+                return self.words(entry.0).get(self.shape().key_offset(n)..).unwrap_or_default();
             }
             left = left.wrapping_sub(1);
         }
@@ -383,12 +409,12 @@ impl<'s> Map<'s> {
 
     #[inline]
     fn value(&self, entry: Entry) -> &[u64] {
-        self.words(entry.0).get(self.shape.value_offset..).unwrap_or_default()
+        self.words(entry.0).get(self.shape().value_offset..).unwrap_or_default()
     }
 
     #[inline]
     fn value_mut(&mut self, entry: Entry) -> &mut [u64] {
-        let offset = self.shape.value_offset;
+        let offset = self.shape().value_offset;
         self.words_mut(entry.0).get_mut(offset..).unwrap_or_default()
     }
 
@@ -418,7 +444,7 @@ impl<'s> Map<'s> {
 
     /// The aggregate of an entry of a map of aggregates, with its buckets.
     pub fn stat(&self, entry: Entry) -> &[u64] {
-        let words = stat::WORDS.wrapping_add(self.shape.bucket_count);
+        let words = stat::WORDS.wrapping_add(self.shape().bucket_count);
         self.value(entry).get(..words).unwrap_or_default()
     }
 
@@ -431,7 +457,7 @@ impl<'s> Map<'s> {
 
     fn buckets_of_stat(&self) -> Buckets {
         let [low, step] = [self.header[7] as i64, self.header[8] as i64];
-        match (self.shape.bucket_count, step) {
+        match (self.shape().bucket_count, step) {
             (0, _) => Buckets::None,
             (_, 0) => Buckets::Log,
             (count, _) => Buckets::Linear { low, step, count },

@@ -47,24 +47,13 @@ impl RunSizes {
     /// What runs of this program need.
     pub fn of(image: &Image<'_>) -> RunSizes {
         let depth = image.header.call_depth as usize;
-        let stack = |registers: fn(&FunctionRecord) -> u16,
-                     parameters: fn(&FunctionRecord) -> u8| {
-            let most = |callee: bool| {
-                let functions = image.functions.iter();
-                let may_be_called =
-                    |f: &&FunctionRecord| !callee || parameters(f) > 0 || calls_are_possible(image);
-                functions
-                    .filter(may_be_called)
-                    .map(|f| usize::from(registers(f)))
-                    .max()
-                    .unwrap_or(0)
-            };
-            let callees =
-                if calls_are_possible(image) { most(true).saturating_mul(depth) } else { 0 };
-            most(false).saturating_add(callees)
+        let nesting = if calls_are_possible(image) { depth.saturating_add(1) } else { 1 };
+        let stack = |registers: fn(&FunctionRecord) -> u16| {
+            let most = image.functions.iter().map(registers).max().unwrap_or(0);
+            usize::from(most).saturating_mul(nesting)
         };
-        let longs = stack(|f| f.long_registers, |f| f.long_parameters);
-        let strings = stack(|f| f.string_registers, |f| f.string_parameters);
+        let longs = stack(|f| f.long_registers);
+        let strings = stack(|f| f.string_registers);
         let length = image.header.string_length as usize;
         let arena = strings.saturating_add(SPARE_STRINGS).saturating_mul(length);
         RunSizes {

@@ -22,7 +22,6 @@ use world::*;
 macro_rules! table {
     ($($(#[$doc:meta])* $number:literal $name:ident $mnemonic:ident
         { $($field:ident: $role:ident),* } [$($property:ident)*];)*) => {
-        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
         const fn table() -> [Op; 256] {
             let mut table: [Op; 256] = [unknown; 256];
             $(table[$number] = $mnemonic;)*
@@ -95,6 +94,12 @@ macro_rules! plain_ops {
     )*};
 }
 
+/// Gives a block a `?` of its own.
+#[inline(always)]
+fn attempt(body: impl FnOnce() -> Result<(), Fault>) -> Result<(), Fault> {
+    body()
+}
+
 /// Ops whose work is done in a function of its own, with a `Result`.
 macro_rules! outlined_ops {
     ($($name:ident($m:ident, $window:ident, $insn:ident) $body:block)*) => {$(
@@ -109,8 +114,7 @@ macro_rules! outlined_ops {
             // through memory of this frame.
             #[inline(never)]
             fn work($m: &mut Machine<'_>, $window: &mut Window, $insn: Word) -> bool {
-                let result: Result<(), Fault> = (|| $body)();
-                match result {
+                match super::attempt(|| $body) {
                     Ok(()) => true,
                     Err(fault) => {
                         $m.fault = fault;

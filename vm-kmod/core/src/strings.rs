@@ -185,8 +185,8 @@ impl<'a> Strings<'a> {
     pub(crate) fn store(&mut self, bytes: &[u8]) -> StrRef {
         let room = self.room().bytes;
         let length = bytes.len().min(room.len());
-        for (slot, &byte) in room.iter_mut().zip(bytes) {
-            *slot = byte;
+        if let (Some(to), Some(from)) = (room.get_mut(..length), bytes.get(..length)) {
+            to.copy_from_slice(from);
         }
         self.commit(length)
     }
@@ -281,6 +281,12 @@ impl<'k> Keys<'k> {
     /// A tuple of longs only.
     pub const fn of_longs(longs: &'k [i64]) -> Keys<'k> {
         Keys { longs, ..Keys::NONE }
+    }
+
+    /// The first `count` longs, or none if there are fewer.
+    #[inline]
+    pub fn longs(&self, count: u8) -> &'k [i64] {
+        self.longs.get(..usize::from(count)).unwrap_or_default()
     }
 
     /// Long key number n, 0 if there is none.

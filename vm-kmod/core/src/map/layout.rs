@@ -65,7 +65,7 @@ impl Shape {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn from_header(header: &[u64; HEADER]) -> Shape {
         Shape {
             entry_words: low(header[3]) as usize,
@@ -168,7 +168,7 @@ pub fn initialise(storage: &mut [u64], record: &MapRecord, string_length: u32, i
 /// Gives a string global a value; other maps take no harm. Returns whether it was one.
 pub fn override_string(storage: &mut [u64], text: &[u8]) -> bool {
     let Some(mut map) = Map::open(storage) else { return false };
-    if map.shape.key_count != 0 || map.shape.value != ValueKind::Str as u16 {
+    if map.shape().key_count != 0 || map.shape().value != ValueKind::Str as u16 {
         return false;
     }
     let Ok(entry) = map.find_or_insert(&Keys::NONE) else { return false };

@@ -33,15 +33,15 @@ impl Map<'_> {
     }
 
     fn subject(&self, subject: SortSubject) -> Option<Subject> {
-        let value = self.shape.value_offset;
+        let value = self.shape().value_offset;
         match subject {
             SortSubject::Unsorted => None,
-            SortSubject::Key(n) if n >= self.shape.key_count => None,
-            SortSubject::Key(n) if self.shape.key_is_string(n) => {
-                Some(Subject::Str(self.shape.key_offset(n)))
+            SortSubject::Key(n) if n >= self.shape().key_count => None,
+            SortSubject::Key(n) if self.shape().key_is_string(n) => {
+                Some(Subject::Str(self.shape().key_offset(n)))
             }
-            SortSubject::Key(n) => Some(Subject::Long(self.shape.key_offset(n))),
-            SortSubject::Value if self.shape.value == ValueKind::Str as u16 => {
+            SortSubject::Key(n) => Some(Subject::Long(self.shape().key_offset(n))),
+            SortSubject::Value if self.shape().value == ValueKind::Str as u16 => {
                 Some(Subject::Str(value))
             }
             SortSubject::Value => Some(Subject::Long(value)),

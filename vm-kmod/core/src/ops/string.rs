@@ -2,7 +2,6 @@
 //! Strings: constants, moves, comparisons, concatenation.
 
 use super::{outlined_ops, plain_ops, set_long};
-use crate::fault::Fault;
 use crate::format::{Sink, SliceSink};
 use crate::machine::{Machine, Stop, Window, Word, dispatch};
 use core::cmp::Ordering;

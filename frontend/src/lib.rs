@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The compiler: script text to blob, one pass a module.
+//!
+//! ```text
+//! frontend_syntax   text                     -> AST
+//! elaborate         AST                      -> probes with attach points and bodies
+//! types             bodies                   -> a type for every variable
+//! lower             typed bodies             -> instructions, lock sets, source map
+//! vm_spec           instructions             -> image, verified
+//! ```
+//! It knows no process, no device and prints nothing: what it must know of the world
+//! comes in with the [`Request`], what it has to say goes out as diagnostics.
+#![forbid(unsafe_code)]
+
+mod elaborate;
+mod format_string;
+mod lower;
+mod names;
+mod program;
+mod syscalls;
+mod types;
+
+use frontend_syntax::{Diagnostic, Environment, ParseOptions, SourceMap, ast, parse};
+use vm_spec::blob::{Blob, Meta};
+use vm_spec::build::Limits;
+use vm_spec::verify::verify;
+
+/// What is to be compiled.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// The script's name in messages: a file name or `<input>`.
+    pub name: &'a str,
+    /// The script.
+    pub script: &'a [u8],
+    /// Name of the program (`-m`).
+    pub module: &'a str,
+    /// Script arguments.
+    pub arguments: &'a [String],
+    /// `-D NAME=value`.
+    pub defines: &'a [(String, String)],
+    /// `-G name=value`.
+    pub globals: &'a [(String, String)],
+    /// `-g`.
+    pub guru: bool,
+    /// The kernel that the preprocessor's conditions ask about.
+    pub environment: &'a dyn Environment,
+}
+
+impl std::fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Request").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// A pass found errors; they are in [`Compiler::diagnostics`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Failed;
+
+/// A script on its way, pass by pass.
+#[derive(Debug)]
+pub struct Compiler<'a> {
+    request: Request<'a>,
+    map: SourceMap,
+    diagnostics: Vec<Diagnostic>,
+}
+
+/// What the second pass found, for the pass line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// Probes.
+    pub probes: usize,
+    /// Functions.
+    pub functions: usize,
+    /// Globals.
+    pub globals: usize,
+}
+
+/// A script with its meaning found out.
+#[derive(Debug)]
+pub struct Analyzed(program::Program);
+
+impl Analyzed {
+    /// How much there is of what.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            probes: self.0.probes.len(),
+            functions: self.0.functions.len(),
+            globals: self.0.globals.len(),
+        }
+    }
+
+    /// What `-p2` prints.
+    pub fn listing(&self) -> String {
+        self.0.listing()
+    }
+}
+
+impl<'a> Compiler<'a> {
+    /// Nothing done yet.
+    pub fn new(request: Request<'a>) -> Compiler<'a> {
+        Compiler { request, map: SourceMap::new(), diagnostics: Vec::new() }
+    }
+
+    /// Errors and warnings so far.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.diagnostics
+    }
+
+    /// The texts that they point into.
+    pub fn source_map(&self) -> &SourceMap {
+        &self.map
+    }
+
+    fn finish<T>(&mut self, result: T, diagnostics: Vec<Diagnostic>) -> Result<T, Failed> {
+        let failed = diagnostics.iter().any(Diagnostic::is_error);
+        self.diagnostics.extend(diagnostics);
+        if failed { Err(Failed) } else { Ok(result) }
+    }
+
+    /// Pass 1: the tree.
+    ///
+    /// # Errors
+    /// [`Failed`] after parse errors.
+    pub fn parse(&mut self) -> Result<ast::Script, Failed> {
+        let file = self.map.add(self.request.name, self.request.script);
+        let options = ParseOptions {
+            arguments: self.request.arguments,
+            environment: self.request.environment,
+            guru: self.request.guru,
+        };
+        let mut parsed = parse(&mut self.map, file, &options);
+        for n in 1..=self.request.arguments.len() as u32 {
+            if !parsed.used_arguments.contains(&n) {
+                let message = format!("unused command line option ${n}/@{n}");
+                let start = frontend_syntax::Span { file, start: 0, end: 0 };
+                parsed.diagnostics.push(Diagnostic::warning(message, start));
+            }
+        }
+        self.finish(parsed.script, parsed.diagnostics)
+    }
+
+    /// Pass 2: probe points, names and types.
+    ///
+    /// # Errors
+    /// [`Failed`] after semantic errors.
+    pub fn analyze(&mut self, script: ast::Script) -> Result<Analyzed, Failed> {
+        let (mut program, mut diagnostics) = elaborate::elaborate(script, &self.request);
+        if !diagnostics.iter().any(Diagnostic::is_error) {
+            diagnostics.extend(types::infer(&mut program));
+        }
+        self.finish(Analyzed(program), diagnostics)
+    }
+
+    /// Pass 3: the blob, its image verified.
+    ///
+    /// # Errors
+    /// [`Failed`] after errors such as a handler with too many variables.
+    pub fn translate(&mut self, analyzed: &Analyzed) -> Result<Blob, Failed> {
+        let limits = Limits {
+            string_length: self.define("MAXSTRINGLEN", Limits::default().string_length),
+            call_depth: self.define("MAXNESTING", Limits::default().call_depth),
+            max_errors: self.define("MAXERRORS", Limits::default().max_errors),
+            max_skipped: self.define("MAXSKIPPED", Limits::default().max_skipped),
+        };
+        let (lowered, mut diagnostics) = lower::lower(&analyzed.0, &self.map, limits, &self.request);
+        let Some((image, points, source)) = lowered else {
+            return self.finish((), diagnostics).and(Err(Failed));
+        };
+        if let Err(error) = verify(&image) {
+            // A mistake of the compiler, not of the script; said rather than run.
+            let start = frontend_syntax::Span::default();
+            let message = format!("internal error: the compiled program is refused: {error}");
+            diagnostics.push(Diagnostic::semantic(message, start));
+        }
+        let meta = Meta {
+            name: self.request.module.to_owned(),
+            script: self.request.name.to_owned(),
+            producer: concat!("stapvm ", env!("CARGO_PKG_VERSION")).to_owned(),
+        };
+        self.finish(Blob { image, points, source, meta }, diagnostics)
+    }
+
+    fn define(&self, name: &str, default: u32) -> u32 {
+        define(&self.request, name).unwrap_or(default)
+    }
+}
+
+/// The number that `-D name=number` gives.
+pub(crate) fn define(request: &Request<'_>, name: &str) -> Option<u32> {
+    let found = request.defines.iter().rev().find(|(key, _)| key == name);
+    found.and_then(|(_, value)| value.parse().ok())
+}

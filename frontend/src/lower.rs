@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Pass 3: typed bodies to instructions.
+//!
+//! Every local variable has a register of its own; temporaries are a stack above them.
+//! Globals that a body touches are gathered on the way, with those of the functions it
+//! calls, and become the lock set.
+
+mod body;
+mod condition;
+mod expression;
+mod print;
+mod statement;
+
+use crate::program::{Global, Known, Program, Type};
+use crate::{Request, define};
+use body::{Body, Lowered};
+use frontend_syntax::ast::Literal;
+use frontend_syntax::{Diagnostic, SourceMap, Span};
+use std::collections::{BTreeMap, HashMap};
+use vm_spec::blob::{ProbePoint, SourceEntry, SourceLine};
+use vm_spec::build::{self, Builder, CatchSpec, FunctionSpec, Limits, MapSpec, ProbeSpec};
+use vm_spec::ids::{FunctionId, MapId, ScalarId};
+use vm_spec::image::{LockMode, Overflow, ReturnKind, ValueKind};
+use vm_spec::insn::Insn;
+use vm_spec::limits;
+use vm_spec::probe::{Needs, ProbeKind};
+
+/// Image words, probe points and the source map.
+pub(crate) type Translation = (Vec<u64>, Vec<ProbePoint>, vm_spec::blob::SourceMap);
+
+/// Entries of an array for which the script says nothing (`MAXMAPENTRIES`).
+const DEFAULT_MAP_ENTRIES: u32 = 2048;
+
+/// Where a global lives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place {
+    Scalar(ScalarId),
+    Map(MapId),
+}
+
+/// What all bodies share.
+pub(crate) struct Context<'a> {
+    pub(crate) program: &'a Program,
+    pub(crate) builder: Builder,
+    pub(crate) places: Vec<Place>,
+    pub(crate) functions: Vec<FunctionId>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+}
+
+/// Translates a program.
+pub(crate) fn lower(
+    program: &Program,
+    map: &SourceMap,
+    limits: Limits,
+    request: &Request<'_>,
+) -> (Option<Translation>, Vec<Diagnostic>) {
+    let mut builder = Builder::new(limits);
+    let entries = define(request, "MAXMAPENTRIES").unwrap_or(DEFAULT_MAP_ENTRIES);
+    let places = program.globals.iter().map(|global| place(&mut builder, global, entries)).collect();
+    let functions = program.functions.iter().map(|_| builder.declare_function()).collect();
+    let mut context =
+        Context { program, builder, places, functions, diagnostics: Vec::new() };
+
+    let mut lowered: Vec<(FunctionId, Lowered)> = Vec::new();
+    for (n, function) in program.functions.iter().enumerate() {
+        let id = context.functions[n];
+        lowered.push((id, Body::function(&mut context, function)));
+    }
+    let mut handlers: HashMap<(Vec<[u8; 8]>, Vec<CatchSpec>), FunctionId> = HashMap::new();
+    let mut points = Vec::new();
+    for probe in &program.probes {
+        let handler = Body::handler(&mut context, probe);
+        let bytes = handler.code.iter().map(encode).collect();
+        let id = *handlers.entry((bytes, handler.catches.clone())).or_insert_with(|| {
+            let id = context.builder.declare_function();
+            lowered.push((id, handler));
+            id
+        });
+        let steps = steps(probe.kind, request);
+        let spec = ProbeSpec { name: probe.text.clone(), handler: id, kind: probe.kind, steps };
+        points.push(ProbePoint {
+            probe: context.builder.probe(spec),
+            attach: probe.attach.clone(),
+            optional: probe.optional,
+            text: probe.text.clone(),
+        });
+    }
+    if context.diagnostics.iter().any(Diagnostic::is_error) {
+        return (None, context.diagnostics);
+    }
+    close(&mut lowered);
+    // Ids are positions, in the order of declaration.
+    lowered.sort_by_key(|(id, _)| *id);
+    let Context { mut builder, mut diagnostics, .. } = context;
+    for (id, body) in &lowered {
+        builder.define_function(*id, body.spec());
+    }
+    match builder.finish() {
+        Ok(built) => {
+            let source = source_map(map, &lowered, &built.function_starts);
+            (Some((built.image, points, source)), diagnostics)
+        }
+        Err(error) => {
+            diagnostics.push(Diagnostic::semantic(error.to_string(), Span::default()));
+            (None, diagnostics)
+        }
+    }
+}
+
+fn encode(insn: &Insn) -> [u8; 8] {
+    let [d, e, f, g] = insn.imm.to_le_bytes();
+    [insn.op, insn.a, insn.b, insn.c, d, e, f, g]
+}
+
+/// `MAXACTION`; probes that run in their own time get more.
+fn steps(kind: ProbeKind, request: &Request<'_>) -> u32 {
+    let steps = define(request, "MAXACTION").unwrap_or(limits::DEFAULT_STEPS);
+    let steps = if kind.is_synchronous() { steps.saturating_mul(10) } else { steps };
+    steps.clamp(1, limits::MAX_STEPS)
+}
+
+pub(crate) fn value_kind(known: Known) -> ValueKind {
+    match known.map(|(kind, _)| kind) {
+        Some(Type::Text) => ValueKind::Str,
+        Some(Type::Stat) => ValueKind::Stat,
+        _ => ValueKind::Long,
+    }
+}
+
+fn place(builder: &mut Builder, global: &Global, entries: u32) -> Place {
+    let value = value_kind(global.value);
+    if global.keys.is_none() && value == ValueKind::Long {
+        let initial = match global.initial {
+            Some(Literal::Number(n)) => n,
+            _ => 0,
+        };
+        return Place::Scalar(builder.scalar(&global.name, initial));
+    }
+    let size = global.size.and_then(|size| u32::try_from(size).ok()).filter(|size| *size > 0);
+    Place::Map(builder.map(MapSpec {
+        name: global.name.clone(),
+        keys: global.keys.iter().flatten().map(|key| value_kind(*key)).collect(),
+        value,
+        capacity: size.unwrap_or(entries).clamp(1, limits::MAX_MAP_ENTRIES),
+        overflow: if global.wrap { Overflow::DropOldest } else { Overflow::Fail },
+        histogram: global.histogram,
+        initial: match &global.initial {
+            Some(Literal::Text(text)) => Some(text.clone()),
+            _ => None,
+        },
+    }))
+}
+
+/// Adds to each body what the functions it calls lock and need.
+fn close(lowered: &mut [(FunctionId, Lowered)]) {
+    let positions: BTreeMap<FunctionId, usize> =
+        lowered.iter().enumerate().map(|(n, (id, _))| (*id, n)).collect();
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for n in 0..lowered.len() {
+            let calls: Vec<usize> =
+                lowered[n].1.calls.iter().filter_map(|id| positions.get(id).copied()).collect();
+            for callee in calls {
+                let (locks, needs) = (lowered[callee].1.locks.clone(), lowered[callee].1.needs);
+                changed |= lowered[n].1.absorb(&locks, needs);
+            }
+        }
+    }
+}
+
+impl Lowered {
+    fn absorb(&mut self, locks: &BTreeMap<build::Global, LockMode>, needs: Needs) -> bool {
+        let before = (self.locks.clone(), self.needs);
+        for (global, mode) in locks {
+            let held = self.locks.entry(*global).or_insert(*mode);
+            *held = (*held).max(*mode);
+        }
+        self.needs = self.needs.union(needs);
+        before != (self.locks.clone(), self.needs)
+    }
+
+    fn spec(&self) -> FunctionSpec {
+        FunctionSpec {
+            name: self.name.clone(),
+            long_parameters: self.parameters.0,
+            string_parameters: self.parameters.1,
+            returns: self.returns,
+            long_registers: self.registers.0,
+            string_registers: self.registers.1,
+            needs: self.needs,
+            locks: self.locks.iter().map(|(global, mode)| (*global, *mode)).collect(),
+            code: self.code.clone(),
+            catches: self.catches.clone(),
+        }
+    }
+}
+
+pub(crate) fn return_kind(gives: bool, known: Known) -> ReturnKind {
+    match value_kind(known) {
+        _ if !gives => ReturnKind::Nothing,
+        ValueKind::Str => ReturnKind::Str,
+        _ => ReturnKind::Long,
+    }
+}
+
+fn source_map(
+    map: &SourceMap,
+    lowered: &[(FunctionId, Lowered)],
+    starts: &[u32],
+) -> vm_spec::blob::SourceMap {
+    let mut source = vm_spec::blob::SourceMap::default();
+    let mut files: BTreeMap<u32, u32> = BTreeMap::new();
+    let mut lines: BTreeMap<(u32, u32), String> = BTreeMap::new();
+    for ((_, body), start) in lowered.iter().zip(starts) {
+        for (pc, span) in &body.entries {
+            let file = *files.entry(span.file.0).or_insert_with(|| {
+                source.files.push(map.name(span.file).to_owned());
+                source.files.len() as u32 - 1
+            });
+            let position = map.position(*span);
+            let line = position.line;
+            lines.entry((file, line)).or_insert_with(|| map.line(span.file, line).to_owned());
+            source.entries.push(SourceEntry {
+                pc: start + pc,
+                file,
+                line,
+                column: position.column,
+                token: token(map.text(*span)),
+            });
+        }
+    }
+    source.lines =
+        lines.into_iter().map(|((file, line), text)| SourceLine { file, line, text }).collect();
+    source
+}
+
+/// What run-time errors say they are near.
+fn token(text: &str) -> String {
+    let is_name = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    let word: String = text.chars().take_while(|c| *c != '\n').take(40).collect();
+    if is_name { format!("identifier '{word}'") } else { format!("operator '{word}'") }
+}
