@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Blobs as text: what `stap-disasm` and `stap -p3` print.
+
+use std::cell::Cell;
+use std::fmt::{self, Write};
+use vm_spec::blob::Blob;
+use vm_spec::disasm::{Notes, listing};
+use vm_spec::ids::{Pc, ProbeId};
+use vm_spec::verify::{VerifyError, verify};
+
+struct BlobNotes<'a> {
+    blob: &'a Blob,
+    line: Cell<(u32, u32)>,
+}
+
+impl Notes for BlobNotes<'_> {
+    fn attach_point(&self, probe: ProbeId, out: &mut dyn Write) -> fmt::Result {
+        for point in self.blob.points.iter().filter(|point| point.probe == probe) {
+            let optional = if point.optional { " (optional)" } else { "" };
+            writeln!(out, "  attach {:?}{optional}", point.attach)?;
+        }
+        Ok(())
+    }
+
+    fn source_line(&self, pc: Pc, out: &mut dyn Write) -> fmt::Result {
+        let source = &self.blob.source;
+        let Some(entry) = source.lookup(pc.0) else { return Ok(()) };
+        if entry.pc != pc.0 || self.line.replace((entry.file, entry.line)) == (entry.file, entry.line)
+        {
+            return Ok(());
+        }
+        let text = source.line(entry.file, entry.line).unwrap_or_default().trim();
+        writeln!(out, "         ; {}:{}: {text}", source.file(entry.file), entry.line)
+    }
+}
+
+/// The text of a blob.
+///
+/// # Errors
+/// The verifier's word, if its image is not a program.
+pub fn text(blob: &Blob) -> Result<String, VerifyError> {
+    let verified = verify(&blob.image)?;
+    let mut out = String::new();
+    let meta = &blob.meta;
+    let _ = writeln!(out, "program {} of {} by {}", meta.name, meta.script, meta.producer);
+    let notes = BlobNotes { blob, line: Cell::new((u32::MAX, 0)) };
+    // Writing to a String cannot fail.
+    let _ = listing(verified.image(), &notes, &mut out);
+    Ok(out)
+}

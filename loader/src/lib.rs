@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What `stap` and `staprun` do around a program: attach it, read what it writes,
+//! print that, and end.
+//!
+//! ```text
+//! options    the command lines, as typed and as meant
+//! compile    (stap only) the frontend's passes with their pass lines
+//! attach     probe points -> attach records of this kernel
+//! device     /dev/stapvm: ioctls and mapped rings; all `unsafe` of this crate
+//! ring       records of all rings in their order
+//! output     items of a record -> text
+//! histogram  histograms as text
+//! session    one run from LOAD to the last record
+//! disasm     blobs as text
+//! ```
+//! Only `compile` knows the frontend; `staprun` does not call it.
+
+pub mod attach;
+pub mod compile;
+pub mod device;
+pub mod disasm;
+pub mod histogram;
+pub mod options;
+pub mod output;
+pub mod ring;
+pub mod session;

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Items of a record to text: what handlers printed, warned of and failed with.
+
+use crate::histogram;
+use std::io::{self, Write};
+use std::process::Command;
+use vm_core::format::{Arguments, CallbackSink, format};
+use vm_spec::blob::SourceMap;
+use vm_spec::ids::FormatId;
+use vm_spec::image::Image;
+use vm_spec::record::{Reader, RecordError, Tag};
+
+/// Prints records.
+#[derive(Debug)]
+pub struct Printer<'a, W, E> {
+    image: &'a Image<'a>,
+    source: &'a SourceMap,
+    out: W,
+    err: E,
+    /// The script asked to end.
+    pub exit: bool,
+    /// Records that made no sense.
+    pub damaged: u64,
+}
+
+impl<'a, W: Write, E: Write> Printer<'a, W, E> {
+    /// Prints what a program writes to two streams.
+    pub fn new(image: &'a Image<'a>, source: &'a SourceMap, out: W, err: E) -> Self {
+        Printer { image, source, out, err, exit: false, damaged: 0 }
+    }
+
+    /// Prints a record.
+    ///
+    /// # Errors
+    /// Those of the streams.
+    pub fn record(&mut self, payload: &[u8]) -> io::Result<()> {
+        let mut reader = Reader::new(payload);
+        while !reader.is_empty() {
+            if self.item(&mut reader)?.is_err() {
+                self.damaged += 1;
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives what has been printed to the readers.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    /// A line on the error stream.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub fn complain(&mut self, line: &str) -> io::Result<()> {
+        self.out.flush()?;
+        writeln!(self.err, "{line}")
+    }
+
+    fn item(&mut self, reader: &mut Reader<'_>) -> io::Result<Result<(), RecordError>> {
+        match self.try_item(reader) {
+            Ok(()) => Ok(Ok(())),
+            Err(Trouble::Record(error)) => Ok(Err(error)),
+            Err(Trouble::Stream(error)) => Err(error),
+        }
+    }
+
+    fn try_item(&mut self, reader: &mut Reader<'_>) -> Result<(), Trouble> {
+        match reader.tag()? {
+            Tag::Format => self.formatted(reader)?,
+            Tag::Text => {
+                let length = reader.u32()?;
+                self.out.write_all(reader.bytes(length as usize)?)?;
+            }
+            Tag::Fault => {
+                let (pc, _kind, message) = (reader.u32()?, reader.u8()?, reader.string()?);
+                let message = String::from_utf8_lossy(message).into_owned();
+                self.complain(&format!("ERROR: {message}{}", self.near(pc)))?;
+            }
+            Tag::Warning => {
+                let message = String::from_utf8_lossy(reader.string()?).into_owned();
+                self.complain(&format!("WARNING: {message}"))?;
+            }
+            Tag::Histogram => self.histogram(reader)?,
+            Tag::Exit => self.exit = true,
+            Tag::Command => {
+                let command = String::from_utf8_lossy(reader.string()?).into_owned();
+                self.out.flush()?;
+                // As system(3) does: its failure is the script's business, who cannot know.
+                let _ = Command::new("/bin/sh").args(["-c", &command]).spawn();
+            }
+        }
+        Ok(())
+    }
+
+    /// ` near identifier 'x' at FILE:L:C`
+    fn near(&self, pc: u32) -> String {
+        self.source.lookup(pc).map_or_else(String::new, |entry| {
+            let file = self.source.file(entry.file);
+            format!(" near {} at {file}:{}:{}", entry.token, entry.line, entry.column)
+        })
+    }
+
+    fn formatted(&mut self, reader: &mut Reader<'_>) -> Result<(), Trouble> {
+        let id = FormatId(reader.u32()?);
+        let mut text = Vec::new();
+        let mut sink = CallbackSink(|bytes: &[u8]| text.extend_from_slice(bytes));
+        format(self.image, id, &mut FromRecord(reader), &mut sink)?;
+        self.out.write_all(&text)?;
+        Ok(())
+    }
+
+    fn histogram(&mut self, reader: &mut Reader<'_>) -> Result<(), Trouble> {
+        let map = reader.u16()?;
+        for _ in 0..4 {
+            reader.long()?;
+        }
+        let count = reader.u32()?;
+        let mut buckets = Vec::new();
+        for _ in 0..count {
+            buckets.push(reader.long()?);
+        }
+        if let Some(map) = self.image.maps.get(usize::from(map)) {
+            self.out.write_all(histogram::draw(map, &buckets).as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+/// A record or a stream went wrong.
+enum Trouble {
+    Record(RecordError),
+    Stream(io::Error),
+}
+
+impl From<RecordError> for Trouble {
+    fn from(error: RecordError) -> Self {
+        Trouble::Record(error)
+    }
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Trouble::Stream(error)
+    }
+}
+
+/// A format's arguments as they lie in a record.
+struct FromRecord<'a, 'b>(&'a mut Reader<'b>);
+
+impl Arguments for FromRecord<'_, '_> {
+    type Error = RecordError;
+
+    fn long(&mut self) -> Result<i64, RecordError> {
+        self.0.long()
+    }
+
+    fn string(&mut self) -> Result<&[u8], RecordError> {
+        self.0.string()
+    }
+
+    fn memory(&mut self, _length: usize, _user: bool) -> Result<&[u8], RecordError> {
+        self.0.string()
+    }
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The records of all rings, in the order of their numbers.
+
+use crate::device::Ring;
+use std::collections::BTreeMap;
+use vm_spec::device::RecordHeader;
+
+const HEADER_BYTES: u64 = size_of::<RecordHeader>() as u64;
+
+/// Bytes that the kernel writes and others read.
+pub trait Bytes {
+    /// Bytes of data, a power of two.
+    fn data_bytes(&self) -> u64;
+    /// Where the kernel writes next.
+    fn head(&self) -> u64;
+    /// Tells the kernel how far has been read.
+    fn advance(&self, tail: u64);
+    /// The 32-bit word at a position.
+    fn word(&self, position: u64) -> u32;
+    /// `length` bytes from a position.
+    fn copy(&self, position: u64, length: usize) -> Vec<u8>;
+}
+
+impl Bytes for Ring {
+    fn data_bytes(&self) -> u64 {
+        Ring::data_bytes(self)
+    }
+    fn head(&self) -> u64 {
+        Ring::head(self)
+    }
+    fn advance(&self, tail: u64) {
+        Ring::advance(self, tail);
+    }
+    fn word(&self, position: u64) -> u32 {
+        Ring::word(self, position)
+    }
+    fn copy(&self, position: u64, length: usize) -> Vec<u8> {
+        Ring::copy(self, position, length)
+    }
+}
+
+/// Takes records out of the rings and puts them into order.
+#[derive(Debug, Default)]
+pub struct Merge {
+    tails: Vec<u64>,
+    /// Read, but a record before them has not been yet.
+    waiting: BTreeMap<u64, Vec<u8>>,
+    next: u64,
+    /// A ring's contents made no sense; what was left in it was dropped.
+    pub damaged: u64,
+}
+
+impl Merge {
+    /// All records whose predecessors have all been seen.
+    pub fn ready<R: Bytes>(&mut self, rings: &[R]) -> Vec<Vec<u8>> {
+        self.tails.resize(rings.len(), 0);
+        for (n, ring) in rings.iter().enumerate() {
+            self.drain(n, ring);
+        }
+        let mut ready = Vec::new();
+        while let Some(record) = self.waiting.remove(&self.next) {
+            self.next += 1;
+            ready.push(record);
+        }
+        ready
+    }
+
+    /// What is left when nothing more will come: gaps are passed over.
+    pub fn rest(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.waiting).into_values().collect()
+    }
+
+    fn drain<R: Bytes>(&mut self, n: usize, ring: &R) {
+        let Some(tail) = self.tails.get_mut(n) else { return };
+        let head = ring.head();
+        if head.wrapping_sub(*tail) > ring.data_bytes() {
+            self.damaged += 1;
+            *tail = head;
+        }
+        while *tail != head {
+            let left = head.wrapping_sub(*tail);
+            let length = u64::from(ring.word(*tail));
+            let state = ring.word(tail.wrapping_add(4));
+            let whole = HEADER_BYTES + length.next_multiple_of(8);
+            if state == RecordHeader::PADDING {
+                // Up to the end of the data, however small that is.
+                let to_end = ring.data_bytes() - (*tail & (ring.data_bytes() - 1));
+                *tail = tail.wrapping_add(to_end.min(left));
+                continue;
+            }
+            if state != RecordHeader::COMMITTED || whole > left {
+                self.damaged += 1;
+                *tail = head;
+                break;
+            }
+            let low = u64::from(ring.word(tail.wrapping_add(8)));
+            let high = u64::from(ring.word(tail.wrapping_add(12)));
+            let record = ring.copy(tail.wrapping_add(HEADER_BYTES), length as usize);
+            self.waiting.insert(high << 32 | low, record);
+            *tail = tail.wrapping_add(whole);
+        }
+        ring.advance(*tail);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::cell::Cell;
+
+    struct Fake {
+        data: Vec<u8>,
+        head: u64,
+        tail: Cell<u64>,
+    }
+
+    impl Fake {
+        fn new(bytes: usize) -> Fake {
+            Fake { data: vec![0; bytes], head: 0, tail: Cell::new(0) }
+        }
+
+        fn put(&mut self, at: u64, bytes: &[u8]) {
+            let size = self.data.len() as u64;
+            for (n, byte) in bytes.iter().enumerate() {
+                self.data[((at + n as u64) % size) as usize] = *byte;
+            }
+        }
+
+        /// As the kernel does it; false if there is no room.
+        fn append(&mut self, sequence: u64, payload: &[u8]) -> bool {
+            let size = self.data.len() as u64;
+            let whole = HEADER_BYTES + (payload.len() as u64).next_multiple_of(8);
+            let to_end = size - self.head % size;
+            let padding = if whole > to_end { to_end } else { 0 };
+            if self.head - self.tail.get() + padding + whole > size {
+                return false;
+            }
+            if padding > 0 {
+                self.put(self.head + 4, &RecordHeader::PADDING.to_le_bytes());
+                self.head += padding;
+            }
+            let at = self.head;
+            self.put(at, &(payload.len() as u32).to_le_bytes());
+            self.put(at + 4, &RecordHeader::COMMITTED.to_le_bytes());
+            self.put(at + 8, &sequence.to_le_bytes());
+            self.put(at + 16, payload);
+            self.head += whole;
+            true
+        }
+    }
+
+    impl Bytes for Fake {
+        fn data_bytes(&self) -> u64 {
+            self.data.len() as u64
+        }
+        fn head(&self) -> u64 {
+            self.head
+        }
+        fn advance(&self, tail: u64) {
+            self.tail.set(tail);
+        }
+        fn word(&self, position: u64) -> u32 {
+            u32::from_le_bytes(self.copy(position, 4).try_into().unwrap())
+        }
+        fn copy(&self, position: u64, length: usize) -> Vec<u8> {
+            let size = self.data.len() as u64;
+            (0..length as u64).map(|n| self.data[((position + n) % size) as usize]).collect()
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn records_come_out_in_order(
+            writes in prop::collection::vec((0..3usize, 0..60usize, any::<bool>()), 0..200)
+        ) {
+            let mut rings = [Fake::new(256), Fake::new(256), Fake::new(512)];
+            let mut merge = Merge::default();
+            let (mut sequence, mut written, mut read) = (0u64, Vec::new(), Vec::new());
+            for (ring, length, look) in writes {
+                let payload = vec![sequence as u8; length];
+                if rings[ring].append(sequence, &payload) {
+                    sequence += 1;
+                    written.push(payload);
+                }
+                if look {
+                    read.extend(merge.ready(&rings));
+                }
+            }
+            read.extend(merge.ready(&rings));
+            prop_assert_eq!(read, written);
+            prop_assert_eq!(merge.damaged, 0);
+        }
+
+        #[test]
+        fn damage_is_survived(data: [u8; 128], head in 0..1024u64) {
+            let rings = [Fake { data: data.to_vec(), head, tail: Cell::new(0) }];
+            let mut merge = Merge::default();
+            merge.ready(&rings);
+            merge.rest();
+        }
+    }
+}

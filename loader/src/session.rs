@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! One run: from LOAD to the last record.
+
+use crate::attach::{AttachError, plan};
+use crate::device::{Device, DeviceError, Program};
+use crate::output::Printer;
+use crate::ring::Merge;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal};
+use nix::time::{ClockId, clock_gettime};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use vm_spec::blob::Blob;
+use vm_spec::build::Global;
+use vm_spec::device::*;
+use vm_spec::image::Image;
+use vm_spec::verify::{VerifyError, verify};
+
+/// How a program is to be run.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// `-c`: run this command; the session ends with it.
+    pub command: Option<String>,
+    /// `-x`: what target() answers.
+    pub target: Option<i32>,
+    /// `-o`: where output goes instead of standard output.
+    pub output: Option<String>,
+    /// `-s`, `-b`: megabytes of each CPU's ring.
+    pub buffer_megabytes: Option<u32>,
+    /// `var=value` of staprun.
+    pub overrides: Vec<(String, String)>,
+}
+
+/// Why a run did not come about.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The image is not a program that may run.
+    #[error("the program is refused: {0}")]
+    Refused(#[from] VerifyError),
+    /// A probe point has no place on this kernel.
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+    /// The kernel refused a probe.
+    #[error("probe {point} registration error: {error}")]
+    Registration {
+        /// The probe point.
+        point: String,
+        /// The kernel's word.
+        error: nix::errno::Errno,
+    },
+    /// The module.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// Input or output.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// `var=value` names no global, or of another type.
+    #[error("no global variable of the program can take the value {0}")]
+    Override(String),
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// As it should.
+    Well,
+    /// With errors or too many skipped hits.
+    Failed,
+}
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Bytes of a ring unless the user says otherwise.
+const RING_BYTES: u32 = 1 << 20;
+/// How often the rings are looked at when nothing wakes us.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// Runs a program to its end.
+///
+/// # Errors
+/// [`RunError`] if it never came to run; a failed run is [`Ended::Failed`].
+pub fn run(blob: &Blob, options: &RunOptions) -> Result<Ended, RunError> {
+    let verified = verify(&blob.image)?;
+    let image = verified.image();
+    catch_signals()?;
+    let mut device = Device::open()?;
+    let plan = plan(blob, image)?;
+    let mut names = plan.names;
+    let overrides = overrides(image, &options.overrides, &mut names)?;
+    let mut child = options.command.as_deref().map(StoppedChild::spawn).transpose()?;
+    let target = child.as_ref().map_or(options.target, |child| Some(child.pid()));
+    let ring_bytes = match options.buffer_megabytes {
+        Some(megabytes) => {
+            megabytes.saturating_mul(1 << 20).clamp(MIN_RING_BYTES, MAX_RING_BYTES)
+        }
+        None => RING_BYTES,
+    };
+    device.load(&Program {
+        image: &blob.image,
+        attachments: &plan.records,
+        names: &names,
+        overrides: &overrides,
+        target: target.unwrap_or(0),
+        ring_bytes: ring_bytes.next_power_of_two().min(MAX_RING_BYTES),
+    })?;
+    let out: Box<dyn Write> = match &options.output {
+        Some(path) => Box::new(File::create(Path::new(path))?),
+        None => Box::new(io::stdout()),
+    };
+    let mut printer =
+        Printer::new(image, &blob.source, BufWriter::with_capacity(1 << 16, out), io::stderr());
+    let mut merge = Merge::default();
+    let started = device.start();
+    if let Err(error) = started {
+        print_ready(&mut merge, &device, &mut printer)?;
+        return Err(registration(error, blob, &plan.records));
+    }
+    tell_timing();
+    if let Some(child) = &mut child {
+        child.go();
+    }
+    until_end(&device, &mut merge, &mut printer, child.as_mut())?;
+    finish(&device, &mut merge, &mut printer, image)
+}
+
+fn registration(error: DeviceError, blob: &Blob, records: &[AttachRecord]) -> RunError {
+    let DeviceError::Attach { index, error } = error else { return error.into() };
+    let record = records.get(index as usize);
+    let point = record.and_then(|r| blob.points.iter().find(|p| p.probe.0 == r.probe));
+    RunError::Registration { point: point.map_or("?".into(), |p| p.text.clone()), error }
+}
+
+type Out<'a> = Printer<'a, BufWriter<Box<dyn Write>>, io::Stderr>;
+
+fn print_ready(merge: &mut Merge, device: &Device, printer: &mut Out<'_>) -> io::Result<usize> {
+    let ready = merge.ready(device.rings());
+    for record in &ready {
+        printer.record(record)?;
+    }
+    printer.flush()?;
+    Ok(ready.len())
+}
+
+fn until_end(
+    device: &Device,
+    merge: &mut Merge,
+    printer: &mut Out<'_>,
+    mut child: Option<&mut StoppedChild>,
+) -> Result<(), RunError> {
+    loop {
+        let printed = print_ready(merge, device, printer);
+        if let Err(error) = printed {
+            // Nobody reads any more: end as if interrupted.
+            if error.kind() == io::ErrorKind::BrokenPipe {
+                return Ok(());
+            }
+            return Err(error.into());
+        }
+        let state = device.status()?.state;
+        if state != SESSION_RUNNING || INTERRUPTED.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        if let Some(child) = child.as_deref_mut()
+            && child.ended(printer)?
+        {
+            return Ok(());
+        }
+        let interval = if child.is_some() { INTERVAL / 10 } else { INTERVAL };
+        device.wait(interval);
+    }
+}
+
+fn finish(
+    device: &Device,
+    merge: &mut Merge,
+    printer: &mut Out<'_>,
+    image: &Image<'_>,
+) -> Result<Ended, RunError> {
+    device.stop()?;
+    while print_ready(merge, device, printer)? > 0 {}
+    for record in merge.rest() {
+        printer.record(&record)?;
+    }
+    printer.flush()?;
+    let status = device.status()?;
+    let skipped = status.skipped_lock
+        + status.skipped_reentrant
+        + status.skipped_missed
+        + status.skipped_overload;
+    if status.errors > 0 || skipped > 0 {
+        let errors = status.errors;
+        printer.complain(&format!(
+            "WARNING: Number of errors: {errors}, skipped probes: {skipped}"
+        ))?;
+        for (count, cause) in [
+            (status.skipped_lock, "lock timeout"),
+            (status.skipped_reentrant, "reentrancy"),
+            (status.skipped_missed, "missed kprobes and kretprobes"),
+            (status.skipped_overload, "overload"),
+        ] {
+            if count > 0 {
+                printer.complain(&format!("WARNING: Skipped due to {cause}: {count}"))?;
+            }
+        }
+    }
+    if status.lost > 0 {
+        let lost = status.lost;
+        printer.complain(&format!("WARNING: There were {lost} transport failures."))?;
+    }
+    let damaged = merge.damaged + printer.damaged;
+    if damaged > 0 {
+        printer.complain(&format!("WARNING: {damaged} output records could not be read."))?;
+    }
+    let failed = status.errors > image.header.max_errors
+        || skipped > u64::from(image.header.max_skipped);
+    Ok(if failed { Ended::Failed } else { Ended::Well })
+}
+
+extern "C" fn interrupted(_signal: i32) {
+    INTERRUPTED.store(true, Ordering::Relaxed);
+}
+
+fn catch_signals() -> io::Result<()> {
+    let action =
+        SigAction::new(SigHandler::Handler(interrupted), SaFlags::empty(), SigSet::empty());
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        crate::device::handle_signal(signal, &action)?;
+    }
+    Ok(())
+}
+
+/// With `STAP_TIMING` set: how long it took from the start of the process, or from the
+/// monotonic time in nanoseconds that `STAP_EXEC_NS` gives.
+fn tell_timing() {
+    if std::env::var_os("STAP_TIMING").is_none() {
+        return;
+    }
+    let Ok(now) = clock_gettime(ClockId::CLOCK_BOOTTIME) else { return };
+    let now = Duration::from(now).as_nanos() as u64;
+    let given = std::env::var("STAP_EXEC_NS").ok().and_then(|text| text.parse().ok());
+    let Some(start) = given.or_else(process_start) else { return };
+    let ms = now.saturating_sub(start) as f64 / 1e6;
+    eprintln!("stap: armed after {ms:.3} ms");
+}
+
+/// When this process began, in nanoseconds since boot: field 22 of /proc/self/stat, in
+/// ticks of 10 ms (proc(5)), so this is exact to 10 ms only.
+fn process_start() -> Option<u64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let after_name = stat.rsplit_once(')')?.1;
+    let ticks: u64 = after_name.split_whitespace().nth(19)?.parse().ok()?;
+    ticks.checked_mul(10_000_000)
+}
+
+/// The command of `-c`, which waits until the probes are armed.
+struct StoppedChild {
+    child: Child,
+    done: bool,
+}
+
+impl StoppedChild {
+    /// A shell that stops itself before it becomes the command.
+    fn spawn(command: &str) -> io::Result<StoppedChild> {
+        let child = Command::new("/bin/sh")
+            .args(["-c", &format!("kill -STOP $$; exec {command}")])
+            .stdin(Stdio::inherit())
+            .process_group(0)
+            .spawn()?;
+        Ok(StoppedChild { child, done: false })
+    }
+
+    fn pid(&self) -> i32 {
+        self.child.id().cast_signed()
+    }
+
+    fn go(&mut self) {
+        // It may not have stopped yet: told again until it has ended, at each look.
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid()), Signal::SIGCONT);
+    }
+
+    fn ended(&mut self, printer: &mut Out<'_>) -> io::Result<bool> {
+        if self.done {
+            return Ok(true);
+        }
+        let Some(status) = self.child.try_wait()? else {
+            self.go();
+            return Ok(false);
+        };
+        self.done = true;
+        if !status.success() {
+            let text = match status.code() {
+                Some(code) => format!("exited with status: {code}"),
+                None => "was killed by a signal".to_owned(),
+            };
+            printer.complain(&format!("WARNING: Child process {text}"))?;
+        }
+        Ok(true)
+    }
+}
+
+impl Drop for StoppedChild {
+    fn drop(&mut self) {
+        if !self.done {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// Override records of `name=value` pairs.
+fn overrides(
+    image: &Image<'_>,
+    pairs: &[(String, String)],
+    names: &mut Vec<u8>,
+) -> Result<Vec<OverrideRecord>, RunError> {
+    let mut records = Vec::new();
+    for (name, value) in pairs {
+        let is = |id: u32| image.string(vm_spec::ids::StrId(id)) == name.as_bytes();
+        let scalar = image.scalars.iter().position(|scalar| is(scalar.name));
+        let map = image.maps.iter().position(|map| is(map.name) && map.key_count == 0);
+        let bad = || RunError::Override(format!("{name}={value}"));
+        records.push(match (scalar, map) {
+            (Some(n), _) => OverrideRecord {
+                global: Global::Scalar(vm_spec::ids::ScalarId(n as u16)).to_raw(),
+                value: value.parse().map_err(|_| bad())?,
+                ..OverrideRecord::default()
+            },
+            (None, Some(n)) => {
+                let text_offset = names.len() as u32;
+                names.extend(value.bytes());
+                OverrideRecord {
+                    global: Global::Map(vm_spec::ids::MapId(n as u16)).to_raw(),
+                    text_offset,
+                    text_length: value.len() as u32,
+                    ..OverrideRecord::default()
+                }
+            }
+            (None, None) => return Err(bad()),
+        });
+    }
+    Ok(records)
+}
+
