@@ -128,7 +128,7 @@ impl<'a> Compiler<'a> {
             environment: self.request.environment,
             guru: self.request.guru,
         };
-        let mut parsed = parse(&mut self.map, file, &options);
+        let mut parsed = parse(&self.map, file, &options);
         for n in 1..=self.request.arguments.len() as u32 {
             if !parsed.used_arguments.contains(&n) {
                 let message = format!("unused command line option ${n}/@{n}");
@@ -162,7 +162,8 @@ impl<'a> Compiler<'a> {
             max_errors: self.define("MAXERRORS", Limits::default().max_errors),
             max_skipped: self.define("MAXSKIPPED", Limits::default().max_skipped),
         };
-        let (lowered, mut diagnostics) = lower::lower(&analyzed.0, &self.map, limits, &self.request);
+        let (lowered, mut diagnostics) =
+            lower::lower(&analyzed.0, &self.map, limits, &self.request);
         let Some((image, points, source)) = lowered else {
             return self.finish((), diagnostics).and(Err(Failed));
         };

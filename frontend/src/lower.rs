@@ -56,10 +56,10 @@ pub(crate) fn lower(
 ) -> (Option<Translation>, Vec<Diagnostic>) {
     let mut builder = Builder::new(limits);
     let entries = define(request, "MAXMAPENTRIES").unwrap_or(DEFAULT_MAP_ENTRIES);
-    let places = program.globals.iter().map(|global| place(&mut builder, global, entries)).collect();
+    let places =
+        program.globals.iter().map(|global| place(&mut builder, global, entries)).collect();
     let functions = program.functions.iter().map(|_| builder.declare_function()).collect();
-    let mut context =
-        Context { program, builder, places, functions, diagnostics: Vec::new() };
+    let mut context = Context { program, builder, places, functions, diagnostics: Vec::new() };
 
     let mut lowered: Vec<(FunctionId, Lowered)> = Vec::new();
     for (n, function) in program.functions.iter().enumerate() {

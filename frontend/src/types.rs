@@ -284,10 +284,8 @@ impl Pass<'_> {
             global.read |= !written;
             global.written |= written;
             if let Some(keys) = &global.keys {
-                let message = format!(
-                    "inconsistent arity (0 vs. {}) of array '{name}'",
-                    keys.len()
-                );
+                let message =
+                    format!("inconsistent arity (0 vs. {}) of array '{name}'", keys.len());
                 let at = global.span;
                 self.error(Diagnostic::semantic(message, span).also(at, "declared here"));
                 return None;
@@ -321,7 +319,8 @@ impl Pass<'_> {
             vec![None; arity]
         });
         if keys.len() != arity || global.initial.is_some() {
-            let message = format!("inconsistent arity ({arity} vs. {}) of array '{name}'", keys.len());
+            let message =
+                format!("inconsistent arity ({arity} vs. {}) of array '{name}'", keys.len());
             let at = global.span;
             self.error(Diagnostic::semantic(message, span).also(at, "declared here"));
             return None;
@@ -388,7 +387,8 @@ impl Pass<'_> {
     }
 
     fn unsupported_target(&mut self, span: Span) {
-        let message = "kernel data by type ($variables, ->, @cast) is not supported by this version";
+        let message =
+            "kernel data by type ($variables, ->, @cast) is not supported by this version";
         self.error(Diagnostic::semantic(message, span));
     }
 

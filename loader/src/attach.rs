@@ -241,7 +241,8 @@ impl Symbols {
             return Ok(Symbols::default());
         }
         let unreadable = |error| AttachError::Unreadable { path: KALLSYMS, error };
-        let mut file = BufReader::with_capacity(1 << 20, fs::File::open(KALLSYMS).map_err(unreadable)?);
+        let mut file =
+            BufReader::with_capacity(1 << 20, fs::File::open(KALLSYMS).map_err(unreadable)?);
         let forbidden = blacklist();
         let mut found = Vec::new();
         let mut line = String::new();
@@ -291,11 +292,7 @@ fn parse(line: &str) -> Option<Symbol> {
         return None;
     }
     let module = fields.next().map(|module| module.trim_matches(['[', ']']).to_owned());
-    Some(Symbol {
-        address: u64::from_str_radix(address, 16).ok()?,
-        name: name.to_owned(),
-        module,
-    })
+    Some(Symbol { address: u64::from_str_radix(address, 16).ok()?, name: name.to_owned(), module })
 }
 
 /// Functions that must not be probed; empty if debugfs is not mounted, when the kernel

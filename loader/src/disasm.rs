@@ -25,7 +25,8 @@ impl Notes for BlobNotes<'_> {
     fn source_line(&self, pc: Pc, out: &mut dyn Write) -> fmt::Result {
         let source = &self.blob.source;
         let Some(entry) = source.lookup(pc.0) else { return Ok(()) };
-        if entry.pc != pc.0 || self.line.replace((entry.file, entry.line)) == (entry.file, entry.line)
+        if entry.pc != pc.0
+            || self.line.replace((entry.file, entry.line)) == (entry.file, entry.line)
         {
             return Ok(());
         }

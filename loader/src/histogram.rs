@@ -8,69 +8,105 @@ use vm_spec::image::{HistogramKind, MapRecord};
 const WIDTH: i64 = 50;
 /// Bucket 64 of a logarithmic histogram counts zeros; those above it powers of two.
 const LOG_ZERO: i64 = 64;
-/// Empty buckets kept at each side of a run that is left out.
+/// Empty buckets shown on each side of one that is not; what lies between is left out.
 const KEPT: usize = 2;
 
-/// The text of a histogram.
-pub fn draw(map: &MapRecord, buckets: &[i64]) -> String {
-    let kind = HistogramKind::from_number(map.histogram);
-    let linear = kind == Some(HistogramKind::Linear);
-    let last = buckets.len().saturating_sub(1);
-    let label = |n: usize| {
-        if !linear {
-            return log_value(n as i64 - LOG_ZERO).to_string();
-        }
-        let value = |n: usize| map.histogram_low + map.histogram_step * (n as i64 - 1);
-        match n {
-            0 => format!("<{}", map.histogram_low),
-            n if n == last => format!(">{}", value(n - 1)),
-            n => value(n).to_string(),
-        }
-    };
-    let Some(first_used) = buckets.iter().position(|count| *count != 0) else {
-        return String::new();
-    };
-    let last_used = buckets.iter().rposition(|count| *count != 0).unwrap_or(first_used);
-    // Two empty buckets at each side give the picture its frame; the overflow buckets of
-    // a linear histogram are shown only if something fell into them.
-    let (lowest, highest) = if linear {
-        (usize::from(buckets.first() == Some(&0)), last - usize::from(buckets.last() == Some(&0)))
-    } else {
-        (0, last)
-    };
-    let from = first_used.saturating_sub(KEPT).max(lowest.min(first_used));
-    let to = (last_used + KEPT).min(highest.max(last_used));
-    let shown = from..=to;
+/// How the buckets of a histogram are named.
+#[derive(Clone, Copy)]
+enum Scale {
+    Log,
+    Linear { low: i64, step: i64, last: usize },
+}
 
-    let most = buckets.iter().copied().max().unwrap_or(1).max(1);
-    let scale = if most > WIDTH { (most + WIDTH - 1) / WIDTH } else { 1 };
-    let value_width = shown.clone().map(|n| label(n).len()).max().unwrap_or(0).max(5);
-    let count_width = shown.clone().map(|n| buckets[n].to_string().len()).max().unwrap_or(0);
+impl Scale {
+    fn of(map: &MapRecord, count: usize) -> Scale {
+        match HistogramKind::from_number(map.histogram) {
+            Some(HistogramKind::Linear) => Scale::Linear {
+                low: map.histogram_low,
+                step: map.histogram_step,
+                last: count.saturating_sub(1),
+            },
+            _ => Scale::Log,
+        }
+    }
+
+    /// The value that stands before a row. Buckets 0 and `last` of a linear histogram
+    /// count what lies below and above its bounds.
+    fn label(self, bucket: usize) -> String {
+        let Scale::Linear { low, step, last } = self else {
+            return log_value(bucket as i64 - LOG_ZERO).to_string();
+        };
+        let value = |n: usize| low.wrapping_add(step.wrapping_mul(n as i64));
+        match bucket {
+            0 => format!("<{low}"),
+            n if n == last => format!(">{}", value(n.saturating_sub(2))),
+            n => value(n - 1).to_string(),
+        }
+    }
+
+    /// The first and the last row: some empty buckets frame those that are not.
+    fn rows(self, buckets: &[i64]) -> Option<(usize, usize)> {
+        let mut first = buckets.iter().position(|count| *count > 0)?;
+        let mut last = buckets.iter().rposition(|count| *count > 0)?;
+        let end = buckets.len() - 1;
+        for _ in 0..KEPT {
+            // No negative rows in a logarithmic histogram of positive values.
+            if first > 0 && !(matches!(self, Scale::Log) && first as i64 == LOG_ZERO) {
+                first -= 1;
+            }
+            last = (last + 1).min(end);
+        }
+        if matches!(self, Scale::Linear { .. }) {
+            first += usize::from(first == 0 && buckets[0] == 0);
+            last -= usize::from(last == end && buckets[end] == 0);
+        }
+        Some((first, last))
+    }
+
+    /// Columns of the labels. A linear histogram's are as wide as its lower bound and
+    /// the value one step beyond its last row, whatever else is shown.
+    fn label_width(self, first: usize, last: usize) -> usize {
+        let width = |value: i64| value.to_string().len();
+        let widest = match self {
+            Scale::Log => self.label(first).len().max(self.label(last).len()),
+            Scale::Linear { low, step, last: end } => {
+                let beyond = low.wrapping_add(step.wrapping_mul(last as i64));
+                let below = width(low) + usize::from(first == 0);
+                below.max(width(beyond) + usize::from(last == end))
+            }
+        };
+        widest.max("value".len())
+    }
+}
+
+/// The text of a histogram; empty if nothing was counted.
+pub fn draw(map: &MapRecord, buckets: &[i64]) -> String {
+    let scale = Scale::of(map, buckets.len());
+    let Some((first, last)) = scale.rows(buckets) else { return String::new() };
+    let most = buckets.iter().copied().max().unwrap_or(0);
+    let unit = if most <= WIDTH { 1 } else { most / WIDTH + i64::from(most % WIDTH != 0) };
+    let labels = scale.label_width(first, last);
+    let counts = most.to_string().len();
 
     let mut out = String::new();
     let dashes = "-".repeat(WIDTH as usize);
-    let _ = writeln!(out, "{:>value_width$} |{dashes} count", "value");
-    let mut n = *shown.start();
-    while n <= *shown.end() {
-        let run = buckets.iter().skip(n).take(to + 1 - n).take_while(|c| **c == 0).count();
-        if run > 2 * KEPT + 1 {
-            for empty in n..n + KEPT {
-                row(&mut out, &label(empty), 0, 0, value_width, count_width);
-            }
-            let _ = writeln!(out, "{:>value_width$} ~", "~~~");
-            n += run - KEPT;
+    let _ = writeln!(out, "{:>labels$} |{dashes} count", "value");
+    let mut left_out = false;
+    for n in first..=last {
+        let near = n.saturating_sub(KEPT).max(first)..=(n + KEPT).min(last);
+        if buckets[near].iter().all(|count| *count == 0) {
+            left_out = true;
             continue;
         }
-        row(&mut out, &label(n), buckets[n], buckets[n] / scale, value_width, count_width);
-        n += 1;
+        if std::mem::take(&mut left_out) {
+            let _ = writeln!(out, "{:>labels$} ~", "");
+        }
+        let bar = "@".repeat((buckets[n] / unit).clamp(0, WIDTH) as usize);
+        let label = scale.label(n);
+        let _ = writeln!(out, "{label:>labels$} |{bar:<50} {:>counts$}", buckets[n]);
     }
     out.push('\n');
     out
-}
-
-fn row(out: &mut String, label: &str, count: i64, bar: i64, values: usize, counts: usize) {
-    let bar = "@".repeat(bar.clamp(0, WIDTH) as usize);
-    let _ = writeln!(out, "{label:>values$} |{bar:<50}  {count:>counts$}");
 }
 
 /// The least magnitude that falls into bucket n from the zero bucket.

@@ -57,7 +57,7 @@ pub struct Stap {
     #[arg(short = 'w')]
     pub quiet: bool,
     /// Script file and its arguments
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(trailing_var_arg = true)]
     pub arguments: Vec<String>,
 }
 

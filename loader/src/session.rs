@@ -94,9 +94,7 @@ pub fn run(blob: &Blob, options: &RunOptions) -> Result<Ended, RunError> {
     let mut child = options.command.as_deref().map(StoppedChild::spawn).transpose()?;
     let target = child.as_ref().map_or(options.target, |child| Some(child.pid()));
     let ring_bytes = match options.buffer_megabytes {
-        Some(megabytes) => {
-            megabytes.saturating_mul(1 << 20).clamp(MIN_RING_BYTES, MAX_RING_BYTES)
-        }
+        Some(megabytes) => megabytes.saturating_mul(1 << 20).clamp(MIN_RING_BYTES, MAX_RING_BYTES),
         None => RING_BYTES,
     };
     device.load(&Program {
@@ -193,9 +191,8 @@ fn finish(
         + status.skipped_overload;
     if status.errors > 0 || skipped > 0 {
         let errors = status.errors;
-        printer.complain(&format!(
-            "WARNING: Number of errors: {errors}, skipped probes: {skipped}"
-        ))?;
+        printer
+            .complain(&format!("WARNING: Number of errors: {errors}, skipped probes: {skipped}"))?;
         for (count, cause) in [
             (status.skipped_lock, "lock timeout"),
             (status.skipped_reentrant, "reentrancy"),
@@ -215,8 +212,8 @@ fn finish(
     if damaged > 0 {
         printer.complain(&format!("WARNING: {damaged} output records could not be read."))?;
     }
-    let failed = status.errors > image.header.max_errors
-        || skipped > u64::from(image.header.max_skipped);
+    let failed =
+        status.errors > image.header.max_errors || skipped > u64::from(image.header.max_skipped);
     Ok(if failed { Ended::Failed } else { Ended::Well })
 }
 
@@ -344,4 +341,3 @@ fn overrides(
     }
     Ok(records)
 }
-

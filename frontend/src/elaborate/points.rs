@@ -11,7 +11,16 @@ use vm_spec::probe::ProbeKind;
 
 /// First components of the points that this version knows.
 pub(super) const FIRST: &[&str] = &[
-    "begin", "end", "error", "never", "oneshot", "timer", "kernel", "module", "kprobe", "syscall",
+    "begin",
+    "end",
+    "error",
+    "never",
+    "oneshot",
+    "timer",
+    "kernel",
+    "module",
+    "kprobe",
+    "syscall",
     "nd_syscall",
 ];
 
@@ -120,10 +129,10 @@ fn timer(point: &ProbePoint) -> Points {
         _ => return Err(unknown(point, 1)),
     };
     let scaled = |component| {
-        number(point, component)?.checked_mul(scale).filter(|ns| *ns >= 0).ok_or(Unresolved {
-            component,
-            message: "timer interval out of range".to_owned(),
-        })
+        number(point, component)?
+            .checked_mul(scale)
+            .filter(|ns| *ns >= 0)
+            .ok_or(Unresolved { component, message: "timer interval out of range".to_owned() })
     };
     let period = scaled(1)?;
     if period == 0 {

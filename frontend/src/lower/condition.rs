@@ -82,7 +82,11 @@ impl<'p> Body<'_, 'p> {
         }
         let comparison = match operator {
             B::Equal | B::NotEqual | B::Less | B::LessOrEqual | B::Greater | B::GreaterOrEqual => {
-                if when { operator } else { negated(operator) }
+                if when {
+                    operator
+                } else {
+                    negated(operator)
+                }
             }
             _ => return self.branch_value(e, to, when),
         };

@@ -503,7 +503,8 @@ impl<'p> Body<'_, 'p> {
             return self.emit(asm::gmadd(factor, by.into(), scalar), token);
         }
         if let (Some(B::Add | B::Subtract), Some(n)) = (operator, constant(value))
-            && let Ok(by) = i16::try_from(if operator == Some(B::Add) { n } else { n.wrapping_neg() })
+            && let Ok(by) =
+                i16::try_from(if operator == Some(B::Add) { n } else { n.wrapping_neg() })
         {
             return self.emit(asm::gaddi(by.into(), scalar), token);
         }
@@ -633,13 +634,7 @@ impl<'p> Body<'_, 'p> {
         self.emit(asm::help(result, longs, strings, helper), e.token);
     }
 
-    fn call_script(
-        &mut self,
-        n: usize,
-        arguments: &'p [Expression],
-        e: &'p Expression,
-        to: u8,
-    ) {
+    fn call_script(&mut self, n: usize, arguments: &'p [Expression], e: &'p Expression, to: u8) {
         let program = self.context.program;
         let callee = &program.functions[n];
         let kinds = callee
@@ -656,13 +651,7 @@ impl<'p> Body<'_, 'p> {
     }
 
     /// `int_arg(1)` and its kin, `returnval()`.
-    fn context_function(
-        &mut self,
-        name: &str,
-        arguments: &'p [Expression],
-        to: Reg,
-        token: Span,
-    ) {
+    fn context_function(&mut self, name: &str, arguments: &'p [Expression], to: Reg, token: Span) {
         let index = match arguments.first().and_then(constant) {
             Some(n @ 1..=6) => n as u8 - 1,
             _ => 0,
@@ -783,9 +772,7 @@ fn any(e: &Expression, visit: &mut dyn FnMut(&Expression) -> bool) -> bool {
 
 /// Does evaluating it change a variable?
 fn mutates(e: &Expression) -> bool {
-    any(e, &mut |e| {
-        matches!(e.kind, ExpressionKind::Assign { .. } | ExpressionKind::Step { .. })
-    })
+    any(e, &mut |e| matches!(e.kind, ExpressionKind::Assign { .. } | ExpressionKind::Step { .. }))
 }
 
 /// Does it read this variable?

@@ -375,9 +375,8 @@ impl<'p> Body<'_, 'p> {
         let done = self.label();
         self.jump(asm::jmp, done, span);
         let end = self.here();
-        let register = message.map(|name| {
-            self.string_local(&name.text).unwrap_or_else(|| self.new_string())
-        });
+        let register =
+            message.map(|name| self.string_local(&name.text).unwrap_or_else(|| self.new_string()));
         self.catch(CatchSpec { start, end, target: end, message: register });
         if let (Some(name), Some(register)) = (message, register) {
             self.store_global_text(&name.text, register, name.span);

@@ -49,8 +49,18 @@ pub(crate) fn printing(name: &str) -> Option<(Printing, bool)> {
 pub(crate) fn is_context_function(name: &str) -> bool {
     matches!(
         name,
-        "int_arg" | "uint_arg" | "long_arg" | "ulong_arg" | "longlong_arg" | "ulonglong_arg"
-            | "pointer_arg" | "s32_arg" | "u32_arg" | "s64_arg" | "u64_arg" | "returnval"
+        "int_arg"
+            | "uint_arg"
+            | "long_arg"
+            | "ulong_arg"
+            | "longlong_arg"
+            | "ulonglong_arg"
+            | "pointer_arg"
+            | "s32_arg"
+            | "u32_arg"
+            | "s64_arg"
+            | "u64_arg"
+            | "returnval"
     )
 }
 

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The tree of a script.
 //!
-//! Parsing bounds its depth ([`crate::parser::MAX_DEPTH`]), so passes may recurse.
+//! Parsing bounds its height ([`crate::parser::MAX_DEPTH`]), chains such as `a + b + c`
+//! included, so passes may recurse.
 
 use crate::source::Span;
+
+/// Name of an [`ExpressionKind::At`] that stands for `%{ ... %}` in an expression.
+pub const EMBEDDED_C: &str = "%{";
 
 /// A name where it stands.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -67,7 +71,10 @@ pub struct Alias {
     pub kind: AliasKind,
     /// Its body.
     pub body: Block,
-    /// Only for this file.
+    /// The second body of `{ before }, { after }`: it goes after the body of the probe
+    /// that uses the alias, whatever the kind says of the first one.
+    pub epilogue: Option<Block>,
+    /// Only for this file. SystemTap's grammar has no such alias: always false.
     pub private: bool,
     /// The whole.
     pub span: Span,
@@ -435,7 +442,8 @@ pub enum ExpressionKind {
     ChooseDefined(Box<Expression>, Box<Expression>),
     /// `@perf("name")`
     Perf(Vec<u8>),
-    /// `@const("C expression")`, `@kderef`-like leftovers: the name and arguments.
+    /// `@const`, `@kderef`, `@uderef`, `@kregister`, `@uregister`, `@probewrite` and
+    /// embedded C ([`EMBEDDED_C`]): the name and arguments.
     At {
         /// The word behind `@`.
         name: Name,

@@ -8,6 +8,7 @@
 //! preprocess    %( ... %), @define macros, $1 @1 $# @#: tokens -> tokens
 //! parser        tokens -> ast, recovering at each error
 //! ast           the tree
+//! printer       the tree as text again
 //! diagnostic    an error as data
 //! render        an error as text with its source line
 //! ```
@@ -20,11 +21,12 @@ pub mod diagnostic;
 pub mod lexer;
 pub mod parser;
 pub mod preprocess;
+pub mod printer;
 pub mod render;
 pub mod source;
 pub mod token;
 
 pub use diagnostic::{Diagnostic, Severity};
-pub use parser::{Parsed, parse};
-pub use preprocess::{Environment, ParseOptions};
+pub use parser::{Parsed, parse, parse_with_macros};
+pub use preprocess::{Environment, MacroLibrary, ParseOptions};
 pub use source::{FileId, SourceMap, Span};

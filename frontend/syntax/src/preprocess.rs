@@ -1,13 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Script arguments, `@define` macros and `%( condition %? a %: b %)`: tokens to
-//! tokens.
+//! `@define` macros and `%( condition %? a %: b %)`: tokens to tokens.
+//!
+//! Tokens are pulled through a stack of sources: the file at the bottom, above it the
+//! bodies of macros and the arguments of their calls. An argument remembers the scope of
+//! the call that it was written in, so that `@x` in it means the `x` of that place. A
+//! conditional only notes that it is open; what it leaves out is skipped. So nothing
+//! recurses, and a text of any nesting is read in one go.
+
+mod condition;
+mod macros;
+
+pub use condition::{compare_versions, glob};
+pub use macros::MacroLibrary;
 
 use crate::diagnostic::Diagnostic;
-use crate::lexer::lex;
-use crate::source::{SourceMap, Span};
-use crate::token::{Token, TokenKind};
-use std::cmp::Ordering;
+use crate::lexer::{Lexed, lex};
+use crate::source::{FileId, SourceMap, Span};
+use crate::token::{ExpansionId, Token, TokenKind};
+pub(crate) use macros::{Expansion, with_calls};
+use macros::{Macro, Scope};
 use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
 
 /// What conditions may ask of the world.
 pub trait Environment {
@@ -19,6 +32,15 @@ pub trait Environment {
     }
     /// A kernel configuration option, `CONFIG_NAME`: its value if it is set.
     fn config(&self, name: &str) -> Option<String>;
+    /// What runs the script: `kernel`, since a script that asks means the probes that
+    /// it can use.
+    fn runtime(&self) -> &str {
+        "kernel"
+    }
+    /// What the user may do: `stapdev`, `stapsys` or `stapusr`.
+    fn privilege(&self) -> &str {
+        "stapdev"
+    }
 }
 
 /// How a script is read.
@@ -40,474 +62,231 @@ impl std::fmt::Debug for ParseOptions<'_> {
 
 /// The version of SystemTap whose language this is.
 pub const LANGUAGE_VERSION: &str = "4.8";
-/// Macros within macros, and conditions within conditions.
+/// Macro calls within macro calls.
 const MAX_DEPTH: usize = 200;
-/// Tokens that may be looked at in all, macros expanded.
-const MAX_WORK: usize = 16_000_000;
+/// Tokens that macros may make in all.
+const MAX_EXPANDED: usize = 4_000_000;
 
-/// Preprocesses a file's tokens.
-pub(crate) fn preprocess(
-    map: &mut SourceMap,
-    tokens: Vec<Token>,
-    options: &ParseOptions<'_>,
-) -> (Vec<Token>, Vec<Diagnostic>, BTreeSet<u32>) {
-    let mut pass = Pass {
-        map,
-        options,
-        macros: HashMap::new(),
-        out: Vec::new(),
-        diagnostics: Vec::new(),
-        used: BTreeSet::new(),
-        work_left: MAX_WORK,
-    };
-    let end = tokens.last().cloned();
-    let tokens = pass.arguments(tokens);
-    pass.expand(&tokens, &HashMap::new(), 0);
-    pass.out.extend(end);
-    (pass.out, pass.diagnostics, pass.used)
+/// What comes of a file's tokens.
+pub(crate) struct Preprocessed {
+    /// The tokens, a [`TokenKind::End`] last, neighbouring strings joined.
+    pub(crate) tokens: Vec<Token>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    pub(crate) used_arguments: BTreeSet<u32>,
+    /// Where each macro was called, by [`ExpansionId`].
+    pub(crate) expansions: Vec<Expansion>,
 }
 
-#[derive(Clone)]
-struct Macro {
-    parameters: Vec<String>,
-    body: Vec<Token>,
+/// Reads and preprocesses a file.
+pub(crate) fn preprocess(
+    map: &SourceMap,
+    file: FileId,
+    options: &ParseOptions<'_>,
+    library: &MacroLibrary,
+) -> Preprocessed {
+    let (mut pass, used_arguments) = Pass::of_file(map, file, options, library);
+    let tokens = pass.joined();
+    Preprocessed {
+        tokens,
+        diagnostics: pass.diagnostics,
+        used_arguments,
+        expansions: pass.expansions,
+    }
+}
+
+/// Tokens that are being read, and the scope that they stand in.
+struct Source {
+    tokens: Rc<[Token]>,
+    at: usize,
+    scope: Rc<Scope>,
+    expansion: Option<ExpansionId>,
 }
 
 struct Pass<'a> {
-    map: &'a mut SourceMap,
     options: &'a ParseOptions<'a>,
-    macros: HashMap<String, Macro>,
-    out: Vec<Token>,
+    library: &'a MacroLibrary,
+    macros: HashMap<Box<str>, Rc<Macro>>,
+    /// Never empty; the file is the first.
+    sources: Vec<Source>,
+    /// The `%(` of each conditional whose branch is being read, and whether its `%:`
+    /// has been seen.
+    open: Vec<(Span, Branch)>,
+    /// Tokens of macros so far.
+    expanded: usize,
+    expansions: Vec<Expansion>,
     diagnostics: Vec<Diagnostic>,
-    used: BTreeSet<u32>,
-    /// 0 once a limit was broken, which is said only once.
-    work_left: usize,
 }
 
-impl Pass<'_> {
-    /// Puts the script's arguments in place of `$1`, `@1`, `$#` and `@#`.
-    fn arguments(&mut self, tokens: Vec<Token>) -> Vec<Token> {
-        let mut out = Vec::with_capacity(tokens.len());
-        let count = self.options.arguments.len();
-        for token in tokens {
-            let span = token.span;
-            match token.kind {
-                TokenKind::ArgumentCount => {
-                    out.push(Token { kind: TokenKind::Number(count as i64), span });
-                }
-                TokenKind::ArgumentCountText => {
-                    let text = count.to_string().into_bytes();
-                    out.push(Token { kind: TokenKind::Text(text), span });
-                }
-                TokenKind::ArgumentText(n) => {
-                    let text = self.argument(n, span).unwrap_or_default().into_bytes();
-                    out.push(Token { kind: TokenKind::Text(text), span });
-                }
-                TokenKind::Argument(n) => {
-                    let Some(text) = self.argument(n, span) else { continue };
-                    out.extend(self.paste(n, &text));
-                }
-                TokenKind::End => {}
-                kind => out.push(Token { kind, span }),
-            }
-        }
-        out
-    }
+/// Which branch of a conditional is being read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Branch {
+    Then,
+    Otherwise,
+}
 
-    fn argument(&mut self, n: u32, span: Span) -> Option<String> {
-        let found = (n as usize).checked_sub(1).and_then(|n| self.options.arguments.get(n));
-        if found.is_none() {
-            let count = self.options.arguments.len();
-            let message = format!("command line argument {n} out of range [1-{count}]");
-            self.diagnostics.push(Diagnostic::parse(message, span));
-        }
-        self.used.insert(n);
-        found.cloned()
-    }
-
-    /// The tokens of an argument's text.
-    fn paste(&mut self, n: u32, text: &str) -> Vec<Token> {
-        let file = self.map.add(format!("<command line argument ${n}>"), text.as_bytes());
-        let (tokens, diagnostics) = lex(self.map, file);
-        self.diagnostics.extend(diagnostics);
-        let mut out = Vec::new();
-        for token in tokens {
-            match token.kind {
-                TokenKind::End => {}
-                TokenKind::Argument(_) | TokenKind::ArgumentText(_) => {
-                    let message = "invalid nested substitution of command line arguments";
-                    self.diagnostics.push(Diagnostic::parse(message, token.span));
-                }
-                _ => out.push(token),
-            }
-        }
-        out
-    }
-
-    fn error(&mut self, message: impl Into<String>, span: Span) {
-        self.diagnostics.push(Diagnostic::parse(message, span));
-    }
-
-    /// Expands macros and conditions of a token run into the output.
-    fn expand(&mut self, tokens: &[Token], bound: &HashMap<String, Vec<Token>>, depth: usize) {
-        let mut at = 0;
-        while let Some(token) = tokens.get(at) {
-            if self.work_left == 0 {
-                return;
-            }
-            self.work_left -= 1;
-            if depth > MAX_DEPTH || self.work_left == 0 {
-                self.work_left = 0;
-                self.error("macros or conditions are nested too deeply", token.span);
-                return;
-            }
-            at += 1;
-            match &token.kind {
-                TokenKind::Symbol("%(") => at = self.conditional(tokens, at, bound, depth),
-                TokenKind::At(name) if name == "define" => at = self.define(tokens, at),
-                TokenKind::At(name) if bound.contains_key(name) => {
-                    let argument = bound.get(name).cloned().unwrap_or_default();
-                    self.expand(&argument, &HashMap::new(), depth + 1);
-                }
-                TokenKind::At(name) if self.macros.contains_key(name) => {
-                    let Some(definition) = self.macros.get(name).cloned() else { continue };
-                    let name = name.clone();
-                    at = self.call(&name, &definition, tokens, at, bound, depth);
-                }
-                _ => self.out.push(token.clone()),
-            }
-        }
-    }
-
-    /// `@define name(a, b) %( body %)`; returns the position after it.
-    fn define(&mut self, tokens: &[Token], mut at: usize) -> usize {
-        let span = tokens.get(at.saturating_sub(1)).map(|token| token.span).unwrap_or_default();
-        let Some(TokenKind::Identifier(name)) = tokens.get(at).map(|t| &t.kind) else {
-            self.error("expected identifier after '@define'", span);
-            return at;
+impl<'a> Pass<'a> {
+    fn of_file(
+        map: &SourceMap,
+        file: FileId,
+        options: &'a ParseOptions<'a>,
+        library: &'a MacroLibrary,
+    ) -> (Pass<'a>, BTreeSet<u32>) {
+        let Lexed { tokens, used_arguments } = lex(map, file, options.arguments);
+        let source = Source { tokens: tokens.into(), at: 0, scope: Rc::default(), expansion: None };
+        let pass = Pass {
+            options,
+            library,
+            macros: HashMap::new(),
+            sources: vec![source],
+            open: Vec::new(),
+            expanded: 0,
+            expansions: Vec::new(),
+            diagnostics: Vec::new(),
         };
-        at += 1;
-        let mut parameters = Vec::new();
-        if tokens.get(at).is_some_and(|t| t.kind.is("(")) {
-            at += 1;
-            while let Some(token) = tokens.get(at) {
-                at += 1;
-                match &token.kind {
-                    TokenKind::Identifier(parameter) => parameters.push(parameter.clone()),
-                    TokenKind::Symbol(",") => {}
-                    TokenKind::Symbol(")") => break,
-                    other => {
-                        let message = format!("expected parameter name, saw {}", other.describe());
-                        self.error(message, token.span);
-                        break;
-                    }
-                }
-            }
-        }
-        if !tokens.get(at).is_some_and(|t| t.kind.is("%(")) {
-            self.error("expected '%('", span);
-            return at;
-        }
-        let Some(close) = closing(tokens, at + 1) else {
-            self.error("incomplete macro definition - missing '%)'", span);
-            return tokens.len();
-        };
-        let body = tokens.get(at + 1..close).unwrap_or_default().to_vec();
-        self.macros.insert(name.clone(), Macro { parameters, body });
-        close + 1
+        (pass, used_arguments)
     }
 
-    /// `@name(arguments)`; returns the position after it.
-    fn call(
-        &mut self,
-        name: &str,
-        definition: &Macro,
-        tokens: &[Token],
-        mut at: usize,
-        bound: &HashMap<String, Vec<Token>>,
-        depth: usize,
-    ) -> usize {
-        let span = tokens.get(at.saturating_sub(1)).map(|token| token.span).unwrap_or_default();
-        let mut arguments: Vec<Vec<Token>> = Vec::new();
-        if !definition.parameters.is_empty() {
-            if !tokens.get(at).is_some_and(|t| t.kind.is("(")) {
-                let wanted = definition.parameters.len();
-                self.error(
-                    format!(
-                        "expected '(' in invocation of macro '@{name}' taking {wanted} parameters"
-                    ),
-                    span,
-                );
-                return at;
-            }
-            at += 1;
-            let mut nesting = 0usize;
-            let mut argument = Vec::new();
-            loop {
-                let Some(token) = tokens.get(at) else {
-                    self.error(format!("could not find ')' of macro '@{name}'"), span);
-                    return at;
-                };
-                at += 1;
-                match &token.kind {
-                    TokenKind::Symbol(")") if nesting == 0 => break,
-                    TokenKind::Symbol(",") if nesting == 0 => {
-                        arguments.push(std::mem::take(&mut argument));
-                        continue;
-                    }
-                    TokenKind::Symbol("(" | "[" | "{") => nesting += 1,
-                    TokenKind::Symbol(")" | "]" | "}") => nesting = nesting.saturating_sub(1),
-                    _ => {}
-                }
-                argument.push(token.clone());
-            }
-            arguments.push(argument);
-            if arguments.len() != definition.parameters.len() {
-                let wanted = definition.parameters.len();
-                let have = arguments.len();
-                let message = format!("macro '@{name}' takes {wanted} parameters, not {have}");
-                self.error(message, span);
-                return at;
-            }
-        }
-        // Arguments are expanded where the call stands, before the body sees them.
-        let mut inner = HashMap::new();
-        for (parameter, argument) in definition.parameters.iter().zip(arguments) {
-            let outer = std::mem::take(&mut self.out);
-            self.expand(&argument, bound, depth + 1);
-            inner.insert(parameter.clone(), std::mem::replace(&mut self.out, outer));
-        }
-        self.expand(&definition.body, &inner, depth + 1);
-        at
-    }
-
-    /// `condition %? a %: b %)` behind a `%(`; returns the position after it.
-    fn conditional(
-        &mut self,
-        tokens: &[Token],
-        at: usize,
-        bound: &HashMap<String, Vec<Token>>,
-        depth: usize,
-    ) -> usize {
-        let span = tokens.get(at.saturating_sub(1)).map(|token| token.span).unwrap_or_default();
-        let Some(close) = closing(tokens, at) else {
-            self.error("incomplete conditional - missing '%)'", span);
-            return tokens.len();
-        };
-        let inside = tokens.get(at..close).unwrap_or_default();
-        let Some(question) = split(inside, "%?") else {
-            self.error("expected '%?' marker for conditional", span);
-            return close + 1;
-        };
-        let (condition, branches) = inside.split_at(question);
-        let branches = branches.get(1..).unwrap_or_default();
-        let (then, otherwise) = match split(branches, "%:") {
-            Some(colon) => {
-                let (then, rest) = branches.split_at(colon);
-                (then, rest.get(1..).unwrap_or_default())
-            }
-            None => (branches, &[][..]),
-        };
-        let outer = std::mem::take(&mut self.out);
-        self.expand(condition, bound, depth + 1);
-        let condition = std::mem::replace(&mut self.out, outer);
-        let chosen = match self.condition(&condition, span) {
-            Some(true) => then,
-            Some(false) => otherwise,
-            None => &[],
-        };
-        self.expand(chosen, bound, depth + 1);
-        close + 1
-    }
-
-    /// `a || b && c` of comparisons; `None` after an error.
-    fn condition(&mut self, tokens: &[Token], span: Span) -> Option<bool> {
-        let mut any = false;
-        for alternative in tokens.split(|token| token.kind.is("||")) {
-            let mut all = true;
-            for comparison in alternative.split(|token| token.kind.is("&&")) {
-                all &= self.comparison(comparison, span)?;
-            }
-            any |= all;
-        }
-        Some(any)
-    }
-
-    fn comparison(&mut self, tokens: &[Token], span: Span) -> Option<bool> {
-        let [left, operator, right] = tokens else {
-            let at = tokens.first().map_or(span, |token| token.span);
-            // A bare number counts as it does in C.
-            if let [Token { kind: TokenKind::Number(n), .. }] = tokens {
-                return Some(*n != 0);
-            }
-            self.error("expected a comparison 'left operator right' in the condition", at);
-            return None;
-        };
-        let TokenKind::Symbol(symbol) = operator.kind else {
-            self.error("expected comparison operator", operator.span);
-            return None;
-        };
-        let ordering = self.compare(left, right)?;
-        let glob = self.glob_equal(left, right);
-        Some(match symbol {
-            "==" => glob.unwrap_or(ordering == Ordering::Equal),
-            "!=" => !glob.unwrap_or(ordering == Ordering::Equal),
-            "<" => ordering == Ordering::Less,
-            "<=" => ordering != Ordering::Greater,
-            ">" => ordering == Ordering::Greater,
-            ">=" => ordering != Ordering::Less,
-            _ => {
-                self.error("expected comparison operator", operator.span);
-                return None;
-            }
-        })
-    }
-
-    /// The text of a named operand.
-    fn operand(&self, name: &str) -> Option<String> {
-        let release = self.options.environment.kernel_release();
-        Some(match name {
-            "kernel_vr" => release.to_owned(),
-            "kernel_v" => release.split('-').next().unwrap_or(release).to_owned(),
-            "systemtap_v" => LANGUAGE_VERSION.to_owned(),
-            "arch" => self.options.environment.architecture().to_owned(),
-            "runtime" => "kernel".to_owned(),
-            "systemtap_privilege" => "stapdev".to_owned(),
-            _ if name.starts_with("CONFIG_") => {
-                self.options.environment.config(name).unwrap_or_default()
-            }
-            _ => return None,
-        })
-    }
-
-    fn compare(&mut self, left: &Token, right: &Token) -> Option<Ordering> {
-        match (&left.kind, &right.kind) {
-            (TokenKind::Number(a), TokenKind::Number(b)) => Some(a.cmp(b)),
-            (TokenKind::Text(a), TokenKind::Text(b)) => Some(a.cmp(b)),
-            (TokenKind::Identifier(name), TokenKind::Number(b)) if name == "guru_mode" => {
-                Some(i64::from(self.options.guru).cmp(b))
-            }
-            (TokenKind::Identifier(name), TokenKind::Text(b)) => {
-                let Some(value) = self.operand(name) else {
-                    let message = format!("unknown condition operand '{name}'");
-                    self.error(message, left.span);
-                    return None;
-                };
-                let text = String::from_utf8_lossy(b);
-                let versions = ["kernel_v", "kernel_vr", "systemtap_v"];
-                Some(if versions.contains(&name.as_str()) {
-                    compare_versions(&value, &text)
-                } else {
-                    value.as_str().cmp(&text)
-                })
-            }
-            (TokenKind::Identifier(name), _)
-                if name.starts_with("CONFIG_") || name == "guru_mode" =>
+    /// All tokens, with neighbouring strings made one.
+    fn joined(&mut self) -> Vec<Token> {
+        let mut tokens: Vec<Token> = Vec::new();
+        loop {
+            let token = self.next();
+            if let (TokenKind::Text(more), Some(last)) = (&token.kind, tokens.last_mut())
+                && let TokenKind::Text(text) = &mut last.kind
             {
-                self.error("expected a string or number to compare with", right.span);
-                None
+                *text = [&text[..], more].concat().into();
+                last.span = last.span.to(token.span);
+                continue;
             }
-            _ => {
-                self.error("these operands cannot be compared", left.span.to(right.span));
-                None
+            let end = token.kind == TokenKind::End;
+            tokens.push(token);
+            if end {
+                return tokens;
             }
         }
     }
 
-    /// `==` with a pattern: `kernel_v == "6.*"`, `CONFIG_X == "y"`.
-    fn glob_equal(&self, left: &Token, right: &Token) -> Option<bool> {
-        let (TokenKind::Identifier(name), TokenKind::Text(pattern)) = (&left.kind, &right.kind)
-        else {
-            return None;
+    fn error(&mut self, message: impl Into<String>, at: &Token) {
+        let diagnostic =
+            Diagnostic::parse(message, at.span).label(format!("at: {}", at.kind.describe()));
+        self.report(diagnostic, at.expansion);
+    }
+
+    fn report(&mut self, diagnostic: Diagnostic, expansion: Option<ExpansionId>) {
+        self.diagnostics.push(with_calls(diagnostic, expansion, &self.expansions));
+    }
+
+    /// The next token of the sources, before macros and conditions.
+    fn raw(&mut self) -> Token {
+        loop {
+            let count = self.sources.len();
+            let Some(source) = self.sources.last_mut() else { return self.end() };
+            match source.tokens.get(source.at) {
+                Some(token) if token.kind != TokenKind::End => {
+                    source.at += 1;
+                    let mut token = token.clone();
+                    if count > 1 {
+                        token.expansion = source.expansion;
+                        self.expanded += 1;
+                    }
+                    return token;
+                }
+                _ if count > 1 => {
+                    self.sources.pop();
+                }
+                _ => return self.end(),
+            }
+        }
+    }
+
+    /// Goes back by one token; only right after [`Pass::raw`] gave one.
+    fn unread(&mut self) {
+        if let Some(source) = self.sources.last_mut() {
+            source.at = source.at.saturating_sub(1);
+        }
+    }
+
+    fn end(&self) -> Token {
+        let last = self.sources.first().and_then(|source| source.tokens.last());
+        let span = last.map(|token| token.span).unwrap_or_default();
+        Token { kind: TokenKind::End, span, expansion: None }
+    }
+
+    /// The next token of the script.
+    fn next(&mut self) -> Token {
+        loop {
+            let token = self.expanded();
+            match token.kind {
+                TokenKind::Symbol("%(") => self.conditional(&token),
+                TokenKind::Symbol("%:") => match self.open.pop() {
+                    Some((open, Branch::Otherwise)) => {
+                        self.error("invalid conditional - duplicate '%:'", &token);
+                        self.skip_conditional(open);
+                    }
+                    Some((open, Branch::Then)) => {
+                        if self.skip_branch(open).is_some() {
+                            self.error("invalid conditional - duplicate '%:'", &token);
+                            self.skip_conditional(open);
+                        }
+                    }
+                    None => self.error("incomplete conditional - missing '%('", &token),
+                },
+                TokenKind::Symbol("%)") => {
+                    if self.open.pop().is_none() {
+                        self.error("incomplete conditional - missing '%('", &token);
+                    }
+                }
+                TokenKind::Symbol("%?") => {
+                    self.error("incomplete conditional - missing '%('", &token);
+                }
+                TokenKind::End => {
+                    if let Some((span, _)) = self.open.pop() {
+                        let message = "incomplete conditional at end of file";
+                        self.open.clear();
+                        self.report(Diagnostic::parse(message, span), None);
+                    }
+                    return token;
+                }
+                _ => return token,
+            }
+        }
+    }
+
+    /// `condition %?` behind a `%(`, and the branch that is not taken if it comes first.
+    fn conditional(&mut self, open: &Token) {
+        let Some(holds) = self.condition(open) else {
+            // What stands in the branches cannot be said: neither is read.
+            self.skip_conditional(open.span);
+            return;
         };
-        let pattern = String::from_utf8_lossy(pattern);
-        pattern.contains(['*', '?', '[']).then(|| {
-            self.operand(name).is_some_and(|value| glob(pattern.as_bytes(), value.as_bytes()))
-        })
-    }
-}
-
-/// The position of the `%)` that closes what began before `at`.
-fn closing(tokens: &[Token], at: usize) -> Option<usize> {
-    let mut depth = 0usize;
-    for (n, token) in tokens.iter().enumerate().skip(at) {
-        match token.kind {
-            TokenKind::Symbol("%(") => depth += 1,
-            TokenKind::Symbol("%)") if depth == 0 => return Some(n),
-            TokenKind::Symbol("%)") => depth -= 1,
-            _ => {}
+        if holds {
+            self.open.push((open.span, Branch::Then));
+        } else if self.skip_branch(open.span).is_some() {
+            self.open.push((open.span, Branch::Otherwise));
         }
     }
-    None
-}
 
-/// The position of a marker that belongs to no inner conditional.
-fn split(tokens: &[Token], marker: &str) -> Option<usize> {
-    let mut depth = 0usize;
-    for (n, token) in tokens.iter().enumerate() {
-        match token.kind {
-            TokenKind::Symbol("%(") => depth += 1,
-            TokenKind::Symbol("%)") => depth = depth.saturating_sub(1),
-            TokenKind::Symbol(symbol) if depth == 0 && symbol == marker => return Some(n),
-            _ => {}
-        }
-    }
-    None
-}
-
-/// Compares dotted versions number by number, as strverscmp(3) does for such.
-pub fn compare_versions(a: &str, b: &str) -> Ordering {
-    let parts = |text: &str| -> Vec<u64> {
-        text.split(|c: char| !c.is_ascii_digit())
-            .filter(|part| !part.is_empty())
-            .map(|part| part.parse().unwrap_or(u64::MAX))
-            .collect()
-    };
-    parts(a).cmp(&parts(b))
-}
-
-/// Does a shell pattern of `*` and `?` match a whole text?
-pub fn glob(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut p, mut t) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while let Some(&c) = text.get(t) {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(&wanted) if wanted == b'?' || wanted == c => {
-                p += 1;
-                t += 1;
-            }
-            _ => {
-                let Some((star_p, star_t)) = star else { return false };
-                // The last star takes one byte more.
-                star = Some((star_p, star_t + 1));
-                p = star_p + 1;
-                t = star_t + 1;
+    /// Skips over the `%:` or `%)` of the conditional; says if a branch begins there.
+    fn skip_branch(&mut self, open: Span) -> Option<Branch> {
+        let mut depth = 0usize;
+        loop {
+            let token = self.raw();
+            match token.kind {
+                TokenKind::Symbol("%(") => depth += 1,
+                TokenKind::Symbol("%)") if depth == 0 => return None,
+                TokenKind::Symbol("%)") => depth -= 1,
+                TokenKind::Symbol("%:") if depth == 0 => return Some(Branch::Otherwise),
+                TokenKind::End => {
+                    let message = "incomplete conditional at end of file";
+                    self.report(Diagnostic::parse(message, open), None);
+                    return None;
+                }
+                _ => {}
             }
         }
     }
-    pattern.get(p..).unwrap_or_default().iter().all(|c| *c == b'*')
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn globs() {
-        assert!(glob(b"vfs_*", b"vfs_read"));
-        assert!(glob(b"*_r??d*", b"vfs_read"));
-        assert!(!glob(b"vfs_?", b"vfs_read"));
-        assert!(glob(b"*", b""));
-    }
-
-    #[test]
-    fn versions() {
-        assert_eq!(compare_versions("6.12.1", "6.1"), Ordering::Greater);
-        assert_eq!(compare_versions("6.1.0-56-cloud", "6.1.0"), Ordering::Greater);
-        assert_eq!(compare_versions("2.6.32", "2.6.32"), Ordering::Equal);
+    fn skip_conditional(&mut self, open: Span) {
+        while self.skip_branch(open).is_some() {}
     }
 }

@@ -33,11 +33,16 @@ pub struct Position {
     pub column: u32,
 }
 
+/// Longest text of a file in bytes: offsets are `u32`, and no script is so long.
+pub const MAX_SOURCE: usize = 64 << 20;
+
 /// A file's name and text.
 #[derive(Clone, Debug)]
 pub struct Source {
     name: String,
     text: String,
+    /// Only if they are not the text's.
+    bytes: Option<Box<[u8]>>,
     line_starts: Vec<u32>,
 }
 
@@ -47,9 +52,14 @@ impl Source {
         &self.name
     }
 
-    /// The text; bytes that are not UTF-8 have become U+FFFD.
+    /// The text, as long as the bytes; those that are not UTF-8 have become `?`.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The bytes as they were read.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.as_deref().unwrap_or(self.text.as_bytes())
     }
 }
 
@@ -65,13 +75,17 @@ impl SourceMap {
         SourceMap::default()
     }
 
-    /// Adds a file.
+    /// Adds a file. What is beyond [`MAX_SOURCE`] bytes is left out.
     pub fn add(&mut self, name: impl Into<String>, bytes: &[u8]) -> FileId {
-        let text = String::from_utf8_lossy(bytes).into_owned();
+        let bytes = bytes.get(..MAX_SOURCE).unwrap_or(bytes);
+        let (text, bytes) = match std::str::from_utf8(bytes) {
+            Ok(text) => (text.to_owned(), None),
+            Err(_) => (printable(bytes), Some(bytes.into())),
+        };
         let line_starts = std::iter::once(0)
             .chain(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(n, _)| n as u32 + 1))
             .collect();
-        self.sources.push(Source { name: name.into(), text, line_starts });
+        self.sources.push(Source { name: name.into(), text, bytes, line_starts });
         FileId(self.sources.len() as u32 - 1)
     }
 
@@ -106,5 +120,39 @@ impl SourceMap {
         let Some(&start) = source.line_starts.get(index) else { return "" };
         let rest = source.text.get(start as usize..).unwrap_or_default();
         rest.lines().next().unwrap_or_default()
+    }
+}
+
+/// Bytes as text of the same length.
+fn printable(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| '?'));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_count_from_one() {
+        let mut map = SourceMap::new();
+        let file = map.add("t", b"ab\ncd\n");
+        let at = |start| map.position(Span { file, start, end: start });
+        assert_eq!(at(0), Position { line: 1, column: 1 });
+        assert_eq!(at(4), Position { line: 2, column: 2 });
+        assert_eq!(at(6), Position { line: 3, column: 1 });
+        assert_eq!(map.line(file, 2), "cd");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_keep_their_places() {
+        let mut map = SourceMap::new();
+        let file = map.add("t", b"a\xff\xfeb");
+        let source = map.get(file).unwrap();
+        assert_eq!((source.text(), source.bytes()), ("a??b", &b"a\xff\xfeb"[..]));
     }
 }

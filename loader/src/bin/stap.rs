@@ -62,7 +62,8 @@ fn script(options: &mut Stap) -> Result<(String, Vec<u8>), Problem> {
 
 fn go(options: &mut Stap) -> Result<ExitCode, Problem> {
     if !matches!(options.runtime.as_str(), "kernel" | "bytecode") {
-        let text = format!("runtime '{}' is not supported: bytecode in the kernel is", options.runtime);
+        let text =
+            format!("runtime '{}' is not supported: bytecode in the kernel is", options.runtime);
         return Err(Problem::Usage(text));
     }
     let (name, bytes) = script(options)?;
@@ -83,11 +84,8 @@ fn go(options: &mut Stap) -> Result<ExitCode, Problem> {
         guru: options.guru,
         environment: &kernel,
     };
-    let wanted = Wanted {
-        last_pass: options.last_pass,
-        verbose: options.verbose > 0,
-        quiet: options.quiet,
-    };
+    let wanted =
+        Wanted { last_pass: options.last_pass, verbose: options.verbose > 0, quiet: options.quiet };
     let blob = match compile(request, wanted)? {
         Compiled::Text(text) => {
             // A reader that has gone away has seen enough.

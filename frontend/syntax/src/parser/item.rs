@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Declarations.
 
-use super::{Parse, Parser, is_declaration};
+use super::{Context, Parse, Parser, is_declaration};
 use crate::ast::*;
-use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use crate::token::TokenKind;
 
@@ -14,14 +13,14 @@ impl Parser {
             let before = self.at;
             self.depth = 0;
             if self.item(&mut script.items).is_err() {
-                self.recover(before);
+                self.recover_item(before);
             }
         }
         script
     }
 
     /// Skips to the next declaration, over at least one token.
-    fn recover(&mut self, before: usize) {
+    fn recover_item(&mut self, before: usize) {
         if self.at == before {
             self.bump();
         }
@@ -38,52 +37,91 @@ impl Parser {
 
     fn item(&mut self, items: &mut Vec<Item>) -> Parse<()> {
         let start = self.span();
-        let private = self.eat_word("private");
         if self.eat_word("probe") {
-            items.push(self.probe(start, private)?);
+            items.push(self.probe(start)?);
         } else if self.eat_word("global") {
-            self.globals(private, items)?;
+            self.globals(false, items)?;
         } else if self.eat_word("function") {
-            items.push(self.function(start, private)?);
-        } else if *self.kind() == TokenKind::EmbeddedC && !private {
+            items.push(self.function(start, false)?);
+        } else if self.eat_word("private") {
+            self.private(start, items)?;
+        } else if *self.kind() == TokenKind::EmbeddedC {
+            self.need_guru("embedded code in unprivileged script")?;
             items.push(Item::EmbeddedC(self.bump()));
-        } else if !self.eat(";") {
+        } else {
             return self.expected("'probe', 'global', 'private', 'function', or '%{'");
         }
         Ok(())
     }
 
-    fn probe(&mut self, start: Span, private: bool) -> Parse<Item> {
-        let names = self.points()?;
-        let kind = if self.eat("=") {
-            AliasKind::Prologue
-        } else if self.eat("+=") {
-            AliasKind::Epilogue
-        } else {
-            if private {
-                return self.expected("'=' or '+=' of a private alias");
+    /// What is behind `private`: `global` may be left out.
+    fn private(&mut self, start: Span, items: &mut Vec<Item>) -> Parse<()> {
+        if self.eat_word("function") {
+            items.push(self.function(start, true)?);
+            return Ok(());
+        }
+        let explicit = self.eat_word("global");
+        if self.is_word("probe") {
+            let stray = self.unexpected("expected 'function' or identifier");
+            return self.fail(stray.help("only functions and globals can be private"));
+        }
+        if !explicit && !matches!(self.kind(), TokenKind::Identifier(_)) {
+            return self.expected("'function' or identifier");
+        }
+        self.globals(true, items)
+    }
+
+    fn probe(&mut self, start: Span) -> Parse<Item> {
+        let mut names = Vec::new();
+        let mut kind = AliasKind::Prologue;
+        let mut points = self.points()?;
+        while self.is("=") || self.is("+=") {
+            match points.as_slice() {
+                [name] if name.presence == Presence::Required => {}
+                [name] => {
+                    let message = "probe point alias name cannot be optional nor sufficient";
+                    return self.error_at(message, name.span);
+                }
+                _ => {
+                    let stray = self.unexpected("expected probe point specifier");
+                    return self.fail(stray.help("an alias has one name before each '='"));
+                }
             }
-            let body = self.block()?;
-            let span = start.to(self.last_span());
-            return Ok(Item::Probe(Probe { points: names, body, span }));
-        };
-        let points = self.points()?;
-        let body = self.block()?;
+            if self.is("+=") {
+                kind = AliasKind::Epilogue;
+            }
+            self.bump();
+            names.append(&mut points);
+            points = self.points()?;
+        }
+        if !self.is("{") {
+            return self.expected("one of ', { } = +='");
+        }
+        self.context = Context::Probe;
+        let body = self.block()?.node;
         let span = start.to(self.last_span());
-        Ok(Item::Alias(Alias { names, points, kind, body, private, span }))
+        if names.is_empty() {
+            return Ok(Item::Probe(Probe { points, body, span }));
+        }
+        let mut epilogue = None;
+        if kind == AliasKind::Prologue && self.eat(",") {
+            epilogue = Some(self.block()?.node);
+        }
+        let span = start.to(self.last_span());
+        Ok(Item::Alias(Alias { names, points, kind, body, epilogue, private: false, span }))
     }
 
     fn globals(&mut self, private: bool, items: &mut Vec<Item>) -> Parse<()> {
         loop {
             let name = self.name()?;
-            let mut wrap = self.eat("%");
-            let mut size = None;
-            if self.eat("[") {
-                size = Some(self.number()?);
-                self.expect("]")?;
-            }
-            wrap |= self.eat("%");
-            let initial = if self.eat("=") {
+            let wrap = self.eat("%");
+            let size = self.global_size()?;
+            let initial = if self.is("=") {
+                if wrap || size.is_some() {
+                    let array = self.unexpected("only scalar globals can be initialized");
+                    return self.fail(array);
+                }
+                self.bump();
                 let span = self.span();
                 Some((self.literal()?, span.to(self.last_span())))
             } else {
@@ -98,6 +136,20 @@ impl Parser {
         Ok(())
     }
 
+    fn global_size(&mut self) -> Parse<Option<i64>> {
+        if !self.is("[") {
+            return Ok(None);
+        }
+        let open = self.bump();
+        let span = self.span();
+        let size = self.number()?;
+        if !(1..=1_000_000_000).contains(&size) {
+            return self.error_at("array size out of range", span);
+        }
+        self.expect_close("]", open)?;
+        Ok(Some(size))
+    }
+
     pub(super) fn number(&mut self) -> Parse<i64> {
         let negative = self.eat("-");
         match *self.kind() {
@@ -110,39 +162,60 @@ impl Parser {
     }
 
     pub(super) fn literal(&mut self) -> Parse<Literal> {
-        if let TokenKind::Text(text) = self.kind() {
-            let text = text.clone();
-            self.bump();
-            return Ok(Literal::Text(text));
+        match self.kind() {
+            TokenKind::Text(_) => Ok(Literal::Text(self.text("literal string")?)),
+            TokenKind::Number(_) => self.number().map(Literal::Number),
+            TokenKind::Symbol("-") if matches!(self.kind_at(1), TokenKind::Number(_)) => {
+                self.number().map(Literal::Number)
+            }
+            _ => {
+                self.eat("-");
+                self.expected("literal string or number")
+            }
         }
-        if matches!(self.kind(), TokenKind::Number(_)) || self.is("-") {
-            return self.number().map(Literal::Number);
-        }
-        self.expected("literal string or number")
     }
 
     fn function(&mut self, start: Span, private: bool) -> Parse<Item> {
         let name = self.name()?;
         let returns = self.declared_type()?;
+        let parameters = self.parameters()?;
+        let priority = if self.eat(":") { Some(self.priority()?) } else { None };
+        let body = if *self.kind() == TokenKind::EmbeddedC {
+            self.need_guru("embedded code in unprivileged script")?;
+            FunctionBody::EmbeddedC(self.bump())
+        } else {
+            self.context = Context::Function;
+            FunctionBody::Script(self.block()?.node)
+        };
+        let span = start.to(self.last_span());
+        Ok(Item::Function(Function { name, parameters, returns, priority, body, private, span }))
+    }
+
+    /// `(a, b:long)`; a comma may stand before the parenthesis.
+    fn parameters(&mut self) -> Parse<Vec<Parameter>> {
         self.expect("(")?;
         let mut parameters = Vec::new();
         while !self.eat(")") {
             let name = self.name()?;
             let kind = self.declared_type()?;
             parameters.push(Parameter { name, kind });
-            if !self.eat(",") {
-                self.expect(")")?;
-                break;
+            if !self.is(")") && !self.eat(",") {
+                return self.expected("',' or ')'");
             }
         }
-        let priority = if self.eat(":") { Some(self.number()?) } else { None };
-        let body = if *self.kind() == TokenKind::EmbeddedC {
-            FunctionBody::EmbeddedC(self.bump())
-        } else {
-            FunctionBody::Script(self.block()?)
-        };
-        let span = start.to(self.last_span());
-        Ok(Item::Function(Function { name, parameters, returns, priority, body, private, span }))
+        Ok(parameters)
+    }
+
+    fn priority(&mut self) -> Parse<i64> {
+        let span = self.span();
+        if !matches!(self.kind(), TokenKind::Number(_)) && !self.is("-") {
+            return self.expected("literal string or number");
+        }
+        let priority = self.number()?;
+        if priority < 1 {
+            return self.error_at("specified priority must be > 0", span);
+        }
+        Ok(priority)
     }
 
     fn declared_type(&mut self) -> Parse<Option<Type>> {
@@ -155,7 +228,6 @@ impl Parser {
         if self.eat_word("string") {
             return Ok(Some(Type::Text));
         }
-        let diagnostic = Diagnostic::parse("expected 'string' or 'long'", self.span());
-        self.fail(diagnostic.label(format!("saw: {}", self.kind().describe())))
+        self.expected("'string' or 'long'")
     }
 }
