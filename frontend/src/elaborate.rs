@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Pass 2, first half: aliases are resolved and probe points understood.
 
+mod link;
 mod points;
+mod prune;
 
 use crate::Request;
+use crate::library::{Library, Reader, used_variables, variables_in};
 use crate::names::similar;
 use crate::program::{Function, Global, Probe, Program, Scope, Type};
 use frontend_syntax::ast::{self, AliasKind, Item, Literal, ProbePoint};
 use frontend_syntax::preprocess::glob;
 use frontend_syntax::{Diagnostic, Span};
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 use vm_spec::build::Histogram;
 
@@ -17,40 +21,71 @@ const MAX_ALIAS_DEPTH: usize = 50;
 /// Probes of one script.
 const MAX_PROBES: usize = 20_000;
 
-/// An alias with its body shared.
+/// Whose text something is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Script,
+    Library,
+}
+
+/// A body that an alias puts around a probe's own.
+#[derive(Clone)]
+struct Wrapping {
+    block: Rc<ast::Block>,
+    origin: Origin,
+}
+
+/// An alias with its bodies shared.
 struct Alias {
     name: ProbePoint,
     points: Vec<ProbePoint>,
-    kind: AliasKind,
-    body: Rc<ast::Block>,
+    before: Option<Wrapping>,
+    after: Option<Wrapping>,
 }
 
 /// What surrounds a probe's own body on the way through aliases.
 #[derive(Clone, Default)]
 struct Frame {
-    before: Vec<Rc<ast::Block>>,
-    after: Vec<Rc<ast::Block>>,
+    before: Vec<Wrapping>,
+    after: Vec<Wrapping>,
     depth: usize,
     optional: bool,
     condition: Option<Rc<ast::Expression>>,
 }
 
-struct Pass {
+struct Pass<'r, 'l, 'm> {
     program: Program,
     aliases: Vec<Alias>,
+    request: &'r Request<'r>,
+    library: &'r mut Library<'l>,
+    reader: Reader<'m, 'r>,
+    /// Variables that a body names, by its address.
+    used: HashMap<*const ast::Block, Rc<BTreeSet<String>>>,
     diagnostics: Vec<Diagnostic>,
 }
 
-/// Resolves a script's declarations.
-pub(crate) fn elaborate(script: ast::Script, request: &Request<'_>) -> (Program, Vec<Diagnostic>) {
-    let mut pass =
-        Pass { program: Program::default(), aliases: Vec::new(), diagnostics: Vec::new() };
+/// Resolves a script's declarations, with the library's help.
+pub(crate) fn elaborate<'r>(
+    script: ast::Script,
+    request: &'r Request<'r>,
+    library: &'r mut Library<'_>,
+    reader: Reader<'_, 'r>,
+) -> (Program, Vec<Diagnostic>) {
+    let mut pass = Pass {
+        program: Program::default(),
+        aliases: Vec::new(),
+        request,
+        library,
+        reader,
+        used: HashMap::new(),
+        diagnostics: Vec::new(),
+    };
     let mut probes = Vec::new();
     for item in script.items {
         match item {
             Item::Probe(probe) => probes.push(probe),
-            Item::Alias(alias) => pass.alias(alias),
-            Item::Global(global) => pass.global(global, request),
+            Item::Alias(alias) => pass.alias(alias, Origin::Script),
+            Item::Global(global) => pass.global(global),
             Item::Function(function) => pass.function(function),
             Item::EmbeddedC(span) => pass.embedded_c(span),
         }
@@ -63,16 +98,23 @@ pub(crate) fn elaborate(script: ast::Script, request: &Request<'_>) -> (Program,
     }
     let nothing_to_do = probes.is_empty() && pass.diagnostics.is_empty();
     for probe in probes {
-        let body = Rc::new(probe.body);
-        pass.points(&probe.points, &body, &Frame::default());
+        pass.declared(probe);
     }
+    pass.link();
     if nothing_to_do {
         pass.diagnostics.push(Diagnostic::semantic("no probes found", Span::default()));
     }
-    (pass.program, pass.diagnostics)
+    let mut diagnostics = pass.library.take_diagnostics();
+    diagnostics.append(&mut pass.diagnostics);
+    (pass.program, diagnostics)
 }
 
-impl Pass {
+impl Pass<'_, '_, '_> {
+    fn declared(&mut self, probe: ast::Probe) {
+        let body = Rc::new(probe.body);
+        self.points(&probe.points, &body, &Frame::default());
+    }
+
     fn embedded_c(&mut self, span: Span) {
         let message = "embedded C code cannot run here";
         self.diagnostics.push(
@@ -82,15 +124,24 @@ impl Pass {
         );
     }
 
-    fn alias(&mut self, alias: ast::Alias) {
-        let body = Rc::new(alias.body);
+    fn alias(&mut self, alias: ast::Alias, origin: Origin) {
+        let wrapping = |block: ast::Block| {
+            (!block.statements.is_empty()).then(|| Wrapping { block: Rc::new(block), origin })
+        };
+        let first = wrapping(alias.body);
+        let second = alias.epilogue.and_then(wrapping);
+        let (before, after) = match alias.kind {
+            AliasKind::Prologue => (first, second),
+            AliasKind::Epilogue => (None, first.or(second)),
+        };
         for name in alias.names {
-            let (points, body) = (alias.points.clone(), Rc::clone(&body));
-            self.aliases.push(Alias { name, points, kind: alias.kind, body });
+            let (points, before, after) = (alias.points.clone(), before.clone(), after.clone());
+            self.aliases.push(Alias { name, points, before, after });
         }
     }
 
-    fn global(&mut self, global: ast::Global, request: &Request<'_>) {
+    fn global(&mut self, global: ast::Global) {
+        let request = self.request;
         let ast::Name { text: name, span } = global.name;
         if let Some(before) = self.program.global(&name) {
             let first = self.program.globals[before].span;
@@ -177,14 +228,27 @@ impl Pass {
         let mut frame = frame.clone();
         frame.depth += 1;
         frame.optional |= point.presence != ast::Presence::Required;
+        let optional = frame.optional;
         if let Some(condition) = &point.condition {
             frame.condition = Some(Rc::new(condition.clone()));
         }
-        let used: Vec<usize> =
-            (0..self.aliases.len()).filter(|&n| names(&self.aliases[n].name, point)).collect();
-        if !used.is_empty() {
-            for n in used {
-                self.through_alias(n, body, &frame);
+        let named = self.aliases_of(point);
+        if !named.is_empty() {
+            let wild = point.components.iter().any(|c| c.name.text.contains('*'));
+            // A wildcard takes what there is.
+            frame.optional |= wild;
+            let before = self.program.probes.len();
+            for (n, length) in named {
+                self.through_alias(
+                    n,
+                    point.components.get(length..).unwrap_or_default(),
+                    body,
+                    &frame,
+                );
+            }
+            if self.program.probes.len() == before && !optional {
+                let reason = points::unknown(point, 0);
+                self.unresolved(point, &reason);
             }
             return;
         }
@@ -195,29 +259,71 @@ impl Pass {
                 }
             }
             Err(_) if frame.optional => {}
-            Err(reason) => self.unresolved(point, &reason),
+            Err(mut reason) => {
+                if reason.component == 0 {
+                    reason = points::unknown(point, self.known_components(point));
+                }
+                self.unresolved(point, &reason);
+            }
         }
     }
 
-    fn through_alias(&mut self, n: usize, body: &Rc<ast::Block>, frame: &Frame) {
-        let alias = &self.aliases[n];
-        let mut inner = frame.clone();
-        match alias.kind {
-            AliasKind::Prologue => inner.before.insert(0, Rc::clone(&alias.body)),
-            AliasKind::Epilogue => inner.after.push(Rc::clone(&alias.body)),
+    /// The aliases that a point names, with how many of its components each takes; the
+    /// rest is a suffix for the points behind the alias.
+    fn aliases_of(&mut self, point: &ProbePoint) -> Vec<(usize, usize)> {
+        let point_name = name_of(point);
+        self.library.load_aliases(|name| may_name(name, &point_name), &mut self.reader);
+        self.take_fresh();
+        let lengths = || (1..=point.components.len()).rev();
+        for length in lengths() {
+            let named = |alias: &Alias| names(&alias.name, point, length);
+            let found: Vec<(usize, usize)> = (0..self.aliases.len())
+                .filter(|&n| self.aliases.get(n).is_some_and(named))
+                .map(|n| (n, length))
+                .collect();
+            if !found.is_empty() {
+                return found;
+            }
         }
-        let points = alias.points.clone();
+        Vec::new()
+    }
+
+    /// Declares what files that were loaded just now bring along.
+    fn take_fresh(&mut self) {
+        let (aliases, probes) = self.library.take_fresh();
+        for alias in aliases {
+            self.alias(alias, Origin::Library);
+        }
+        for probe in probes {
+            self.declared(probe);
+        }
+    }
+
+    fn through_alias(
+        &mut self,
+        n: usize,
+        suffix: &[ast::Component],
+        body: &Rc<ast::Block>,
+        frame: &Frame,
+    ) {
+        let Some(alias) = self.aliases.get(n) else { return };
+        let mut inner = frame.clone();
+        // The innermost alias is nearest to the kernel, so its prologue runs first.
+        inner.before.splice(0..0, alias.before.clone());
+        inner.after.extend(alias.after.clone());
+        let mut points = alias.points.clone();
+        for point in &mut points {
+            point.components.extend_from_slice(suffix);
+        }
         self.points(&points, body, &inner);
     }
 
     fn probe(&mut self, found: points::Resolved, body: &Rc<ast::Block>, frame: &Frame) {
-        let mut bodies = frame.before.clone();
-        bodies.extend(found.prologue.map(Rc::new));
-        // The innermost alias is nearest to the kernel, so its prologue runs first.
-        let own = bodies.len() - frame.before.len();
-        bodies.rotate_right(own);
+        let mut bodies: Vec<Rc<ast::Block>> = found.prologue.map(Rc::new).into_iter().collect();
+        let (before, after) = self.pruned(frame, body);
+        bodies.extend(before);
         bodies.push(Rc::clone(body));
-        bodies.extend(frame.after.iter().cloned());
+        bodies.extend(after);
         self.program.probes.push(Probe {
             kind: found.kind,
             attach: found.attach,
@@ -229,29 +335,123 @@ impl Pass {
         });
     }
 
+    /// What surrounds a body, without what a library alias computes for nobody.
+    fn pruned(
+        &mut self,
+        frame: &Frame,
+        body: &Rc<ast::Block>,
+    ) -> (Vec<Rc<ast::Block>>, Vec<Rc<ast::Block>>) {
+        let all = || frame.before.iter().chain(&frame.after);
+        let mut read = (*self.variables_of(body)).clone();
+        if let Some(condition) = &frame.condition {
+            variables_in(condition, &mut read);
+        }
+        for own in all().filter(|wrapping| wrapping.origin == Origin::Script) {
+            read.extend(self.variables_of(&own.block).iter().cloned());
+        }
+        let library = all().filter(|wrapping| wrapping.origin == Origin::Library);
+        let blocks = library.map(|wrapping| (*wrapping.block).clone()).collect();
+        let (program, library) = (&self.program, &*self.library);
+        let kept = |name: &str| program.global(name).is_some() || library.has_global(name);
+        let mut pruned = prune::prune(blocks, &read, &kept).into_iter().map(Rc::new);
+        let mut take = |list: &[Wrapping]| {
+            let mut blocks = Vec::new();
+            for wrapping in list {
+                match wrapping.origin {
+                    Origin::Script => blocks.push(Rc::clone(&wrapping.block)),
+                    Origin::Library => blocks.extend(pruned.next()),
+                }
+            }
+            blocks.retain(|block: &Rc<ast::Block>| !block.statements.is_empty());
+            blocks
+        };
+        (take(&frame.before), take(&frame.after))
+    }
+
+    fn variables_of(&mut self, block: &Rc<ast::Block>) -> Rc<BTreeSet<String>> {
+        let found = self.used.entry(Rc::as_ptr(block)).or_insert_with(|| {
+            let mut names = BTreeSet::new();
+            used_variables(block, &mut names);
+            Rc::new(names)
+        });
+        Rc::clone(found)
+    }
+
+    /// How many components of a point begin some alias.
+    fn known_components(&self, point: &ProbePoint) -> usize {
+        let name = name_of(point);
+        let common = |alias: &str| {
+            let pairs = alias.split('.').zip(name.split('.'));
+            pairs.take_while(|(known, wanted)| known == wanted).count()
+        };
+        let own = self.aliases.iter().map(|alias| common(&name_of(&alias.name)));
+        let known = own.chain(self.library.alias_names().map(common)).max().unwrap_or(0);
+        known.min(point.components.len() - 1)
+    }
+
+    /// Known names near an unknown component.
+    fn similar_points(&self, point: &ProbePoint, component: usize, first: &str) -> Option<String> {
+        let own: Vec<String> = self.aliases.iter().map(|alias| name_of(&alias.name)).collect();
+        let aliases = || own.iter().map(String::as_str).chain(self.library.alias_names());
+        if component == 0 {
+            let known = aliases().filter_map(|name| name.split('.').next());
+            return similar(first, points::FIRST.iter().copied().chain(known));
+        }
+        let name = point.components.get(component)?.name.text.as_str();
+        let before = format!("{first}.");
+        let known = aliases().filter_map(|alias| alias.strip_prefix(&before)?.split('.').next());
+        if component == 1 { similar(name, known) } else { None }
+    }
+
     fn unresolved(&mut self, point: &ProbePoint, reason: &points::Unresolved) {
         let at = point.components.get(reason.component).map_or(point.span, |c| c.name.span);
         let message = format!("while resolving probe point: {}", reason.message);
         let mut diagnostic = Diagnostic::semantic(message, at);
         let name = point.components.first().map_or("", |c| c.name.text.as_str());
-        if reason.component == 0 {
-            let aliases = self.aliases.iter().filter_map(|alias| alias.name.components.first());
-            let known = points::FIRST.iter().copied().chain(aliases.map(|c| c.name.text.as_str()));
-            if let Some(help) = similar(name, known) {
-                diagnostic = diagnostic.help(help);
-            }
+        if let Some(help) = self.similar_points(point, reason.component, name) {
+            diagnostic = diagnostic.help(help);
         }
         self.diagnostics.push(diagnostic);
     }
 }
 
-/// Does a probe point name an alias? Wildcards match component by component.
-fn names(alias: &ProbePoint, point: &ProbePoint) -> bool {
-    alias.components.len() == point.components.len()
-        && alias.components.iter().zip(&point.components).all(|(known, wanted)| {
-            known.argument == wanted.argument
-                && glob(wanted.name.text.as_bytes(), known.name.text.as_bytes())
-        })
+/// The components of a point with dots between them, arguments left out.
+fn name_of(point: &ProbePoint) -> String {
+    let names: Vec<&str> = point.components.iter().map(|c| c.name.text.as_str()).collect();
+    names.join(".")
+}
+
+/// Could a point name a library's alias, judging by the first components?
+fn may_name(alias: &str, point: &str) -> bool {
+    let mut wanted = point.split('.');
+    let alias = alias.split('.').map(|component| component.split('(').next().unwrap_or_default());
+    for known in alias {
+        match wanted.next() {
+            Some("**") => return true,
+            Some(pattern) if glob(pattern.as_bytes(), known.as_bytes()) => {}
+            _ => return false,
+        }
+    }
+    true
+}
+
+/// Do the first `length` components of a point name an alias? Wildcards match component by
+/// component, `**` matches any number of them.
+fn names(alias: &ProbePoint, point: &ProbePoint, length: usize) -> bool {
+    let wanted = point.components.get(..length).unwrap_or_default();
+    if let Some((last, first)) = wanted.split_last()
+        && last.name.text == "**"
+    {
+        return alias.components.len() > first.len() && matched(&alias.components, first);
+    }
+    alias.components.len() == wanted.len() && matched(&alias.components, wanted)
+}
+
+fn matched(known: &[ast::Component], wanted: &[ast::Component]) -> bool {
+    known.iter().zip(wanted).all(|(known, wanted)| {
+        known.argument == wanted.argument
+            && glob(wanted.name.text.as_bytes(), known.name.text.as_bytes())
+    })
 }
 
 /// The literal that `-G name=value` means: a number if it is one and the script does

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! frontend_syntax   text                     -> AST
-//! elaborate         AST                      -> probes with attach points and bodies
+//! elaborate         AST, library             -> probes with attach points and bodies
 //! types             bodies                   -> a type for every variable
 //! lower             typed bodies             -> instructions, lock sets, source map
 //! vm_spec           instructions             -> image, verified
@@ -14,13 +14,16 @@
 
 mod elaborate;
 mod format_string;
+mod library;
 mod lower;
 mod names;
 mod program;
 mod syscalls;
 mod types;
 
-use frontend_syntax::{Diagnostic, Environment, ParseOptions, SourceMap, ast, parse};
+use frontend_syntax::{Diagnostic, Environment, ParseOptions, SourceMap, ast, parse_with_macros};
+use library::{Library, Reader};
+pub use library::{LibraryFile, embedded_files};
 use vm_spec::blob::{Blob, Meta};
 use vm_spec::build::Limits;
 use vm_spec::verify::verify;
@@ -42,6 +45,8 @@ pub struct Request<'a> {
     pub globals: &'a [(String, String)],
     /// `-g`.
     pub guru: bool,
+    /// Library files beside the embedded tapset; the first of a name counts.
+    pub library: &'a [LibraryFile],
     /// The kernel that the preprocessor's conditions ask about.
     pub environment: &'a dyn Environment,
 }
@@ -61,6 +66,7 @@ pub struct Failed;
 pub struct Compiler<'a> {
     request: Request<'a>,
     map: SourceMap,
+    library: Library<'a>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -98,7 +104,13 @@ impl Analyzed {
 impl<'a> Compiler<'a> {
     /// Nothing done yet.
     pub fn new(request: Request<'a>) -> Compiler<'a> {
-        Compiler { request, map: SourceMap::new(), diagnostics: Vec::new() }
+        let library = Library::new(request.library);
+        Compiler { request, map: SourceMap::new(), library, diagnostics: Vec::new() }
+    }
+
+    /// How many files the library has.
+    pub fn library_scripts(&self) -> usize {
+        self.library.size()
     }
 
     /// Errors and warnings so far.
@@ -128,7 +140,10 @@ impl<'a> Compiler<'a> {
             environment: self.request.environment,
             guru: self.request.guru,
         };
-        let mut parsed = parse(&self.map, file, &options);
+        let mut reader = Reader { map: &mut self.map, options };
+        let macros = self.library.macros_for(self.request.script, &mut reader);
+        let mut parsed = parse_with_macros(&self.map, file, &options, macros);
+        parsed.diagnostics.extend(self.library.take_diagnostics());
         for n in 1..=self.request.arguments.len() as u32 {
             if !parsed.used_arguments.contains(&n) {
                 let message = format!("unused command line option ${n}/@{n}");
@@ -144,7 +159,14 @@ impl<'a> Compiler<'a> {
     /// # Errors
     /// [`Failed`] after semantic errors.
     pub fn analyze(&mut self, script: ast::Script) -> Result<Analyzed, Failed> {
-        let (mut program, mut diagnostics) = elaborate::elaborate(script, &self.request);
+        let options = ParseOptions {
+            arguments: &[],
+            environment: self.request.environment,
+            guru: self.request.guru,
+        };
+        let reader = Reader { map: &mut self.map, options };
+        let (mut program, mut diagnostics) =
+            elaborate::elaborate(script, &self.request, &mut self.library, reader);
         if !diagnostics.iter().any(Diagnostic::is_error) {
             diagnostics.extend(types::infer(&mut program));
         }

@@ -80,6 +80,8 @@ pub(crate) struct Program {
     pub(crate) globals: Vec<Global>,
     pub(crate) functions: Vec<Function>,
     pub(crate) probes: Vec<Probe>,
+    /// Names of library functions to offer, if some call's function is not known.
+    pub(crate) offered_functions: Vec<String>,
 }
 
 impl Program {

@@ -149,7 +149,8 @@ pub fn compile(request: Request<'_>, wanted: Wanted) -> Result<Compiled, PassFai
     let script = compiler.parse();
     tell(&compiler);
     let script = script.map_err(|Failed| PassFailed(1))?;
-    line("Pass 1: parsed user script and 0 library scripts".to_owned(), &watch);
+    let scripts = plural(compiler.library_scripts(), "library script");
+    line(format!("Pass 1: parsed user script and {scripts}"), &watch);
     if wanted.last_pass == 1 {
         return Ok(Compiled::Text(format!("{script:#?}\n")));
     }

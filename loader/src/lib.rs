@@ -20,6 +20,7 @@ pub mod compile;
 pub mod device;
 pub mod disasm;
 pub mod histogram;
+pub mod library;
 pub mod options;
 pub mod output;
 pub mod ring;

@@ -32,6 +32,9 @@ pub struct Stap {
     /// Name of the program; with -p4, NAME.sbc is written
     #[arg(short = 'm', value_name = "NAME")]
     pub module: Option<String>,
+    /// Look in folder DIR for further library scripts
+    #[arg(short = 'I', value_name = "DIR")]
+    pub include: Vec<String>,
     /// Set a global variable
     #[arg(short = 'G', value_name = "VAR=VALUE")]
     pub globals: Vec<String>,

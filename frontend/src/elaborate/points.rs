@@ -42,7 +42,7 @@ pub(super) struct Unresolved {
 
 type Points = Result<Vec<Resolved>, Unresolved>;
 
-fn unknown(point: &ProbePoint, component: usize) -> Unresolved {
+pub(super) fn unknown(point: &ProbePoint, component: usize) -> Unresolved {
     let name = point.components.get(component).map_or("", |c| c.name.text.as_str());
     Unresolved { component, message: format!("probe point mismatch: identifier '{name}'") }
 }

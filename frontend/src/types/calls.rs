@@ -116,7 +116,8 @@ impl Pass<'_> {
     fn unknown_function(&mut self, function: &ast::Name) {
         let functions = self.program.functions.iter().map(|f| f.name.text.as_str());
         let helpers = HelperId::ALL.iter().map(|id| id.info().name);
-        let help = similar(&function.text, functions.chain(helpers));
+        let library = self.program.offered_functions.iter().map(String::as_str);
+        let help = similar(&function.text, functions.chain(helpers).chain(library));
         let message = format!("unresolved function '{}'", function.text);
         let mut diagnostic = Diagnostic::semantic(message, function.span);
         if let Some(help) = help {

@@ -11,6 +11,7 @@
 //! printer       the tree as text again
 //! diagnostic    an error as data
 //! render        an error as text with its source line
+//! visit         walking over trees
 //! ```
 //! The crate knows no probe's meaning, no type, no file and no process. Parsing never
 //! fails as a whole: it gives a tree and a list of diagnostics.
@@ -25,6 +26,7 @@ pub mod printer;
 pub mod render;
 pub mod source;
 pub mod token;
+pub mod visit;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use parser::{Parsed, parse, parse_with_macros};

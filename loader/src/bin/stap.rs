@@ -73,6 +73,7 @@ fn go(options: &mut Stap) -> Result<ExitCode, Problem> {
     );
     let defines: Vec<_> = options.defines.iter().map(|text| pair(text)).collect();
     let globals: Vec<_> = options.globals.iter().map(|text| pair(text)).collect();
+    let library = loader::library::read(&options.include).map_err(Problem::Usage)?;
     let kernel = ThisKernel::new();
     let request = Request {
         name: &name,
@@ -82,6 +83,7 @@ fn go(options: &mut Stap) -> Result<ExitCode, Problem> {
         defines: &defines,
         globals: &globals,
         guru: options.guru,
+        library: &library,
         environment: &kernel,
     };
     let wanted =

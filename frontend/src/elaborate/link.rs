@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Fetches from the library the functions and globals that the program uses, and what
+//! those use, and so on.
+
+use super::Pass;
+use crate::library::{called, called_in, rename, used_variables, variables_in};
+use crate::program::Function;
+use crate::types::calls::{is_context_function, printing};
+use frontend_syntax::ast;
+use std::collections::{BTreeSet, HashSet};
+use std::rc::Rc;
+use vm_spec::helper::HelperId;
+
+/// Names that are used and have not been looked for yet.
+#[derive(Default)]
+struct Wanted {
+    functions: BTreeSet<String>,
+    variables: BTreeSet<String>,
+}
+
+impl Pass<'_, '_, '_> {
+    /// Fetches all that is used. What is found nowhere is left for the type pass.
+    pub(super) fn link(&mut self) {
+        let script_globals: HashSet<String> =
+            self.program.globals.iter().map(|global| global.name.clone()).collect();
+        let mut looked = Wanted::default();
+        let mut seen: HashSet<*const ast::Block> = HashSet::new();
+        let (mut probes, mut functions) = (0, 0);
+        while probes < self.program.probes.len() || functions < self.program.functions.len() {
+            let mut wanted = Wanted::default();
+            for probe in self.program.probes.iter().skip(probes) {
+                for block in &probe.bodies {
+                    if seen.insert(Rc::as_ptr(block)) {
+                        called(block, &mut wanted.functions);
+                        used_variables(block, &mut wanted.variables);
+                    }
+                }
+                if let Some(condition) = &probe.condition {
+                    called_in(condition, &mut wanted.functions);
+                    variables_in(condition, &mut wanted.variables);
+                }
+            }
+            probes = self.program.probes.len();
+            for function in self.program.functions.iter().skip(functions) {
+                called(&function.body, &mut wanted.functions);
+                let mut names = BTreeSet::new();
+                used_variables(&function.body, &mut names);
+                names.retain(|name| !is_parameter(function, name));
+                wanted.variables.append(&mut names);
+            }
+            functions = self.program.functions.len();
+            for name in wanted.functions {
+                if looked.functions.insert(name.clone()) {
+                    self.fetch_function(&name, &script_globals);
+                }
+            }
+            for name in wanted.variables {
+                if looked.variables.insert(name.clone()) {
+                    self.fetch_global(&name);
+                }
+            }
+            self.take_fresh();
+        }
+    }
+
+    fn fetch_function(&mut self, name: &str, script_globals: &HashSet<String>) {
+        if self.program.function(name).is_some() {
+            return;
+        }
+        let found = self.library.functions(name, &mut self.reader);
+        let known_otherwise = printing(name).is_some()
+            || is_context_function(name)
+            || name == "error"
+            || HelperId::from_name(name).is_some();
+        if found.is_empty() && !known_otherwise && self.program.offered_functions.is_empty() {
+            self.program.offered_functions =
+                self.library.function_names().map(str::to_owned).collect();
+        }
+        for mut function in found {
+            keep_locals_local(&mut function, script_globals);
+            self.function(function);
+        }
+    }
+
+    fn fetch_global(&mut self, name: &str) {
+        if self.program.global(name).is_some() {
+            return;
+        }
+        if let Some(global) = self.library.global(name, &mut self.reader) {
+            self.global(global);
+        }
+    }
+}
+
+fn is_parameter(function: &Function, name: &str) -> bool {
+    function.parameters.iter().any(|parameter| parameter.text == name)
+}
+
+/// A library function's variables are its own, whatever globals the script has.
+fn keep_locals_local(function: &mut ast::Function, script_globals: &HashSet<String>) {
+    let ast::FunctionBody::Script(block) = &mut function.body else { return };
+    let mut names = BTreeSet::new();
+    used_variables(block, &mut names);
+    names.extend(function.parameters.iter().map(|parameter| parameter.name.text.clone()));
+    let taken: HashSet<String> =
+        names.into_iter().filter(|name| script_globals.contains(name)).collect();
+    if taken.is_empty() {
+        return;
+    }
+    let change = |name: &str| format!("__local_{name}");
+    rename(block, &HashSet::new(), &taken, &change);
+    for parameter in &mut function.parameters {
+        if taken.contains(&parameter.name.text) {
+            parameter.name.text = change(&parameter.name.text);
+        }
+    }
+}
