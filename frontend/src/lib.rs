@@ -24,6 +24,7 @@ mod types;
 use frontend_syntax::{Diagnostic, Environment, ParseOptions, SourceMap, ast, parse_with_macros};
 use library::{Library, Reader};
 pub use library::{LibraryFile, embedded_files};
+use std::collections::BTreeSet;
 use vm_spec::blob::{Blob, Meta};
 use vm_spec::build::Limits;
 use vm_spec::verify::verify;
@@ -35,6 +36,8 @@ pub struct Request<'a> {
     pub name: &'a str,
     /// The script.
     pub script: &'a [u8],
+    /// Scripts in addition to it (`-E`).
+    pub more_scripts: &'a [String],
     /// Name of the program (`-m`).
     pub module: &'a str,
     /// Script arguments.
@@ -68,6 +71,26 @@ pub struct Compiler<'a> {
     map: SourceMap,
     library: Library<'a>,
     diagnostics: Vec<Diagnostic>,
+}
+
+/// Parsed scripts: the main one first.
+#[derive(Debug)]
+pub struct Parsed(Vec<(String, ast::Script)>);
+
+impl Parsed {
+    /// What `-p1` prints: the trees as scripts again.
+    pub fn listing(&self) -> String {
+        let mut out = String::from("# parse tree dump\n");
+        for (name, script) in &self.0 {
+            out += &format!("# file {name}\n{}\n", frontend_syntax::printer::print(script));
+        }
+        out
+    }
+
+    fn merge(self) -> ast::Script {
+        let items = self.0.into_iter().flat_map(|(_, script)| script.items);
+        ast::Script { items: items.collect() }
+    }
 }
 
 /// What the second pass found, for the pass line.
@@ -129,36 +152,49 @@ impl<'a> Compiler<'a> {
         if failed { Err(Failed) } else { Ok(result) }
     }
 
-    /// Pass 1: the tree.
+    /// Pass 1: the trees.
     ///
     /// # Errors
     /// [`Failed`] after parse errors.
-    pub fn parse(&mut self) -> Result<ast::Script, Failed> {
-        let file = self.map.add(self.request.name, self.request.script);
-        let options = ParseOptions {
-            arguments: self.request.arguments,
-            environment: self.request.environment,
-            guru: self.request.guru,
-        };
-        let mut reader = Reader { map: &mut self.map, options };
-        let macros = self.library.macros_for(self.request.script, &mut reader);
-        let mut parsed = parse_with_macros(&self.map, file, &options, macros);
-        parsed.diagnostics.extend(self.library.take_diagnostics());
-        for n in 1..=self.request.arguments.len() as u32 {
-            if !parsed.used_arguments.contains(&n) {
-                let message = format!("unused command line option ${n}/@{n}");
-                let start = frontend_syntax::Span { file, start: 0, end: 0 };
-                parsed.diagnostics.push(Diagnostic::warning(message, start));
-            }
+    pub fn parse(&mut self) -> Result<Parsed, Failed> {
+        let Request { name, script, more_scripts, arguments, .. } = self.request;
+        let main = (name.to_owned(), script);
+        let more = more_scripts.iter().zip(1..);
+        let more = more.map(|(text, n)| (format!("<input{n}>"), text.as_bytes()));
+        let mut scripts = Vec::new();
+        let mut diagnostics = Vec::new();
+        let mut used_arguments = BTreeSet::new();
+        let mut first_file = None;
+        for (name, text) in std::iter::once(main).chain(more) {
+            let file = self.map.add(&name, text);
+            first_file.get_or_insert(file);
+            let options = ParseOptions {
+                arguments,
+                environment: self.request.environment,
+                guru: self.request.guru,
+            };
+            let mut reader = Reader { map: &mut self.map, options };
+            let macros = self.library.macros_for(text, &mut reader);
+            let parsed = parse_with_macros(&self.map, file, &options, macros);
+            used_arguments.extend(parsed.used_arguments);
+            diagnostics.extend(parsed.diagnostics);
+            diagnostics.extend(self.library.take_diagnostics());
+            scripts.push((name, parsed.script));
         }
-        self.finish(parsed.script, parsed.diagnostics)
+        let unused = (1..=arguments.len() as u32).filter(|n| !used_arguments.contains(n));
+        let start = first_file.map(|file| frontend_syntax::Span { file, start: 0, end: 0 });
+        for n in unused {
+            let message = format!("unused command line option ${n}/@{n}");
+            diagnostics.push(Diagnostic::warning(message, start.unwrap_or_default()));
+        }
+        self.finish(Parsed(scripts), diagnostics)
     }
 
     /// Pass 2: probe points, names and types.
     ///
     /// # Errors
     /// [`Failed`] after semantic errors.
-    pub fn analyze(&mut self, script: ast::Script) -> Result<Analyzed, Failed> {
+    pub fn analyze(&mut self, parsed: Parsed) -> Result<Analyzed, Failed> {
         let options = ParseOptions {
             arguments: &[],
             environment: self.request.environment,
@@ -166,7 +202,7 @@ impl<'a> Compiler<'a> {
         };
         let reader = Reader { map: &mut self.map, options };
         let (mut program, mut diagnostics) =
-            elaborate::elaborate(script, &self.request, &mut self.library, reader);
+            elaborate::elaborate(parsed.merge(), &self.request, &mut self.library, reader);
         if !diagnostics.iter().any(Diagnostic::is_error) {
             diagnostics.extend(types::infer(&mut program));
         }

@@ -26,6 +26,7 @@ fn compile(script: &str, library: &[LibraryFile]) -> Result<(String, Blob), Stri
     let request = Request {
         name: "<input>",
         script: script.as_bytes(),
+        more_scripts: &[],
         module: "test",
         arguments: &[],
         defines: &[],

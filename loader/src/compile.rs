@@ -1,42 +1,50 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The frontend's passes with their pass lines.
 
+use crate::options::plan::Warnings;
 use frontend::{Compiler, Failed, Request};
 use frontend_syntax::Environment;
 use frontend_syntax::diagnostic::Severity;
-use frontend_syntax::render::render;
+use frontend_syntax::render::{render, render_colored};
 use nix::sys::resource::{UsageWho, getrusage};
+use std::io::Write;
 use std::time::Instant;
 use vm_spec::blob::Blob;
 
-/// This machine, for the preprocessor's conditions.
+/// The kernel that a program is for, for the preprocessor's conditions.
 #[derive(Debug)]
-pub struct ThisKernel {
+pub struct TargetKernel {
     release: String,
+    language: String,
 }
 
-impl ThisKernel {
-    /// Asks the kernel.
-    pub fn new() -> ThisKernel {
-        let name = nix::sys::utsname::uname();
-        let release = name.map(|name| name.release().to_string_lossy().into_owned());
-        ThisKernel { release: release.unwrap_or_default() }
+impl TargetKernel {
+    /// The kernel of a release; `language` is the SystemTap whose language is spoken.
+    pub fn new(release: &str, language: &str) -> TargetKernel {
+        TargetKernel { release: release.to_owned(), language: language.to_owned() }
     }
 }
 
-impl Default for ThisKernel {
-    fn default() -> Self {
-        ThisKernel::new()
-    }
+/// The running kernel's release.
+pub fn running_release() -> String {
+    let name = nix::sys::utsname::uname();
+    name.map(|name| name.release().to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-impl Environment for ThisKernel {
+impl Environment for TargetKernel {
     fn kernel_release(&self) -> &str {
         &self.release
     }
 
+    fn language_version(&self) -> &str {
+        &self.language
+    }
+
     fn config(&self, name: &str) -> Option<String> {
-        let text = std::fs::read_to_string(format!("/boot/config-{}", self.release)).ok()?;
+        let release = &self.release;
+        let places =
+            [format!("/boot/config-{release}"), format!("/lib/modules/{release}/build/.config")];
+        let text = places.iter().find_map(|place| std::fs::read_to_string(place).ok())?;
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))?;
         Some(line.trim_matches('"').to_owned())
     }
@@ -47,17 +55,19 @@ impl Environment for ThisKernel {
 pub struct Wanted {
     /// The last pass.
     pub last_pass: u8,
-    /// Print pass lines.
-    pub verbose: bool,
-    /// Print no warnings.
-    pub quiet: bool,
+    /// How much each pass says: its line, if more than 0.
+    pub verbose: [u8; 5],
+    /// What becomes of warnings.
+    pub warnings: Warnings,
+    /// Whether messages are coloured.
+    pub color: bool,
 }
 
 /// What came of it.
 #[derive(Debug)]
 pub enum Compiled {
-    /// An earlier pass was the last: its text.
-    Text(String),
+    /// An earlier pass was the last, and its text has been printed.
+    Text,
     /// A program.
     Blob(Box<Blob>),
 }
@@ -123,63 +133,94 @@ fn plural(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
+/// Tells what the compiler has to say, as it goes on.
+struct Teller {
+    wanted: Wanted,
+    told: usize,
+}
+
+impl Teller {
+    /// Prints the diagnostics of a pass; whether it may go on.
+    fn tell<T>(
+        &mut self,
+        compiler: &Compiler<'_>,
+        pass: u8,
+        result: Result<T, Failed>,
+    ) -> Result<T, PassFailed> {
+        let new = compiler.diagnostics().iter().skip(self.told);
+        let mut warned = false;
+        for diagnostic in new {
+            let warning = diagnostic.severity == Severity::Warning;
+            warned |= warning;
+            if !warning || self.wanted.warnings != Warnings::Hidden {
+                let map = compiler.source_map();
+                let text = match self.wanted.color {
+                    true => render_colored(map, diagnostic),
+                    false => render(map, diagnostic),
+                };
+                eprintln!("{text}");
+            }
+        }
+        self.told = compiler.diagnostics().len();
+        match result {
+            Ok(_) if warned && self.wanted.warnings == Warnings::Errors => Err(PassFailed(pass)),
+            result => result.map_err(|Failed| PassFailed(pass)),
+        }
+    }
+
+    /// Ends a pass: its text, if it is the last, and its line. Whether it is the last.
+    fn end(&self, pass: u8, watch: &Stopwatch, text: impl FnOnce() -> String, line: &str) -> bool {
+        let last = self.wanted.last_pass == pass;
+        if last {
+            // A reader that has gone away has seen enough.
+            let _ = std::io::stdout().write_all(text().as_bytes());
+        }
+        if self.wanted.verbose.get(usize::from(pass) - 1).is_some_and(|level| *level > 0) {
+            eprintln!("Pass {pass}: {line} {} {}", memory(), watch.text());
+        }
+        last
+    }
+}
+
 /// Compiles up to the last pass that is wanted; prints diagnostics and pass lines on
-/// standard error.
+/// standard error, and the text of the last pass, if it has one, on standard output.
 ///
 /// # Errors
 /// The pass that failed.
 pub fn compile(request: Request<'_>, wanted: Wanted) -> Result<Compiled, PassFailed> {
     let mut compiler = Compiler::new(request);
-    let mut told = 0;
-    let mut tell = |compiler: &Compiler<'_>| {
-        for diagnostic in compiler.diagnostics().iter().skip(told) {
-            if diagnostic.severity != Severity::Warning || !wanted.quiet {
-                eprintln!("{}", render(compiler.source_map(), diagnostic));
-            }
-        }
-        told = compiler.diagnostics().len();
-    };
-    let line = |text: String, watch: &Stopwatch| {
-        if wanted.verbose {
-            eprintln!("{text} {} {}", memory(), watch.text());
-        }
-    };
+    let mut teller = Teller { wanted, told: 0 };
 
     let watch = Stopwatch::start();
-    let script = compiler.parse();
-    tell(&compiler);
-    let script = script.map_err(|Failed| PassFailed(1))?;
+    let parsed = compiler.parse();
+    let parsed = teller.tell(&compiler, 1, parsed)?;
     let scripts = plural(compiler.library_scripts(), "library script");
-    line(format!("Pass 1: parsed user script and {scripts}"), &watch);
-    if wanted.last_pass == 1 {
-        return Ok(Compiled::Text(format!("{script:#?}\n")));
+    let line = format!("parsed user script and {scripts}");
+    if teller.end(1, &watch, || parsed.listing(), &line) {
+        return Ok(Compiled::Text);
     }
 
     let watch = Stopwatch::start();
-    let analyzed = compiler.analyze(script);
-    tell(&compiler);
-    let analyzed = analyzed.map_err(|Failed| PassFailed(2))?;
+    let analyzed = compiler.analyze(parsed);
+    let analyzed = teller.tell(&compiler, 2, analyzed)?;
     let counts = analyzed.counts();
-    line(
-        format!(
-            "Pass 2: analyzed script: {}, {}, 0 embeds, {}",
-            plural(counts.probes, "probe"),
-            plural(counts.functions, "function"),
-            plural(counts.globals, "global")
-        ),
-        &watch,
+    let line = format!(
+        "analyzed script: {}, {}, 0 embeds, {}",
+        plural(counts.probes, "probe"),
+        plural(counts.functions, "function"),
+        plural(counts.globals, "global")
     );
-    if wanted.last_pass == 2 {
-        return Ok(Compiled::Text(analyzed.listing()));
+    if teller.end(2, &watch, || analyzed.listing(), &line) {
+        return Ok(Compiled::Text);
     }
 
     let watch = Stopwatch::start();
     let blob = compiler.translate(&analyzed);
-    tell(&compiler);
-    let blob = blob.map_err(|Failed| PassFailed(3))?;
-    line("Pass 3: translated to bytecode".to_owned(), &watch);
-    if wanted.last_pass == 3 {
-        return crate::disasm::text(&blob).map(Compiled::Text).map_err(|_| PassFailed(3));
+    let blob = teller.tell(&compiler, 3, blob)?;
+    // The compiler has verified it; a blob that cannot be shown has nothing to show.
+    let text = || crate::disasm::text(&blob).unwrap_or_else(|error| format!("{error}\n"));
+    if teller.end(3, &watch, text, "translated to bytecode") {
+        return Ok(Compiled::Text);
     }
     Ok(Compiled::Blob(Box::new(blob)))
 }

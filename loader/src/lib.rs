@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! options    the command lines, as typed and as meant
+//! program    programs in files
 //! compile    (stap only) the frontend's passes with their pass lines
 //! attach     probe points -> attach records of this kernel
 //! device     /dev/stapvm: ioctls and mapped rings; all `unsafe` of this crate
@@ -23,5 +24,6 @@ pub mod histogram;
 pub mod library;
 pub mod options;
 pub mod output;
+pub mod program;
 pub mod ring;
 pub mod session;

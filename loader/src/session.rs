@@ -13,7 +13,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use vm_spec::blob::Blob;
 use vm_spec::build::Global;
 use vm_spec::device::*;
@@ -33,6 +33,10 @@ pub struct RunOptions {
     pub buffer_megabytes: Option<u32>,
     /// `var=value` of staprun.
     pub overrides: Vec<(String, String)>,
+    /// `-T` of stap: the session ends after this time, as if interrupted.
+    pub timeout: Option<Duration>,
+    /// `-T` of staprun: how often the rings are looked at when nothing wakes us.
+    pub interval: Option<Duration>,
 }
 
 /// Why a run did not come about.
@@ -121,7 +125,11 @@ pub fn run(blob: &Blob, options: &RunOptions) -> Result<Ended, RunError> {
     if let Some(child) = &mut child {
         child.go();
     }
-    until_end(&device, &mut merge, &mut printer, child.as_mut())?;
+    let pace = Pace {
+        end: options.timeout.map(|timeout| Instant::now() + timeout),
+        interval: options.interval.unwrap_or(INTERVAL),
+    };
+    until_end(&device, &mut merge, &mut printer, child.as_mut(), pace)?;
     finish(&device, &mut merge, &mut printer, image)
 }
 
@@ -143,11 +151,19 @@ fn print_ready(merge: &mut Merge, device: &Device, printer: &mut Out<'_>) -> io:
     Ok(ready.len())
 }
 
+/// How long a session is looked after, and how often.
+#[derive(Clone, Copy)]
+struct Pace {
+    end: Option<Instant>,
+    interval: Duration,
+}
+
 fn until_end(
     device: &Device,
     merge: &mut Merge,
     printer: &mut Out<'_>,
     mut child: Option<&mut StoppedChild>,
+    pace: Pace,
 ) -> Result<(), RunError> {
     loop {
         let printed = print_ready(merge, device, printer);
@@ -167,8 +183,13 @@ fn until_end(
         {
             return Ok(());
         }
-        let interval = if child.is_some() { INTERVAL / 10 } else { INTERVAL };
-        device.wait(interval);
+        let left = pace.end.map(|end| end.saturating_duration_since(Instant::now()));
+        if left == Some(Duration::ZERO) {
+            return Ok(());
+        }
+        let interval =
+            if child.is_some() { pace.interval.min(INTERVAL / 10) } else { pace.interval };
+        device.wait(left.map_or(interval, |left| left.min(interval)));
     }
 }
 

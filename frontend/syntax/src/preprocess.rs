@@ -41,6 +41,10 @@ pub trait Environment {
     fn privilege(&self) -> &str {
         "stapdev"
     }
+    /// The SystemTap whose language the script is written in: `systemtap_v`.
+    fn language_version(&self) -> &str {
+        LANGUAGE_VERSION
+    }
 }
 
 /// How a script is read.

@@ -10,6 +10,15 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 /// The text of a diagnostic, with the source lines it speaks of.
 pub fn render(map: &SourceMap, diagnostic: &Diagnostic) -> String {
+    draw(map, diagnostic, &Renderer::plain())
+}
+
+/// The same with colours for a terminal.
+pub fn render_colored(map: &SourceMap, diagnostic: &Diagnostic) -> String {
+    draw(map, diagnostic, &Renderer::styled())
+}
+
+fn draw(map: &SourceMap, diagnostic: &Diagnostic, renderer: &Renderer) -> String {
     let level = match diagnostic.severity {
         Severity::Warning => Level::WARNING,
         Severity::ParseError | Severity::SemanticError => Level::ERROR,
@@ -37,5 +46,5 @@ pub fn render(map: &SourceMap, diagnostic: &Diagnostic) -> String {
     for help in &diagnostic.help {
         group = group.element(Level::HELP.message(help));
     }
-    Renderer::plain().render(&[group])
+    renderer.render(&[group])
 }

@@ -1,26 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! `stap`: compiles a script and runs it.
 
-use clap::Parser;
 use frontend::Request;
-use loader::compile::{Compiled, PassFailed, Stopwatch, ThisKernel, Wanted, compile};
-use loader::options::{Stap, module_name, pair};
+use loader::compile::{
+    Compiled, PassFailed, Stopwatch, TargetKernel, Wanted, compile, running_release,
+};
+use loader::options::plan::{Here, Plan, Source};
+use loader::options::stap::{Instead, Stap, TABLE};
+use loader::options::{Mode, OptionError};
 use loader::session::{Ended, RunOptions, run};
+use nix::sys::resource::setrlimit;
+use std::ffi::OsString;
 use std::io::{Read, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 use vm_spec::blob::Blob;
 
 fn main() -> ExitCode {
-    let mut options = Stap::parse();
-    match go(&mut options) {
+    match plan().and_then(|plan| go(&plan)) {
         Ok(code) => code,
         Err(Problem::Pass(failed)) => {
             eprintln!("{}", failed.text());
             ExitCode::FAILURE
         }
-        Err(Problem::Usage(text)) => {
+        Err(Problem::Options(error)) => {
+            eprintln!("{error}");
+            if error.hints_at_help() {
+                eprintln!("Try '--help' for more information.");
+            }
+            ExitCode::FAILURE
+        }
+        Err(Problem::Other(text)) => {
             eprintln!("stap: {text}");
-            eprintln!("Try '--help' for more information.");
             ExitCode::FAILURE
         }
     }
@@ -28,7 +40,8 @@ fn main() -> ExitCode {
 
 enum Problem {
     Pass(PassFailed),
-    Usage(String),
+    Options(OptionError),
+    Other(String),
 }
 
 impl From<PassFailed> for Problem {
@@ -37,105 +50,165 @@ impl From<PassFailed> for Problem {
     }
 }
 
-fn script(options: &mut Stap) -> Result<(String, Vec<u8>), Problem> {
-    if let Some(text) = options.script_text.take() {
-        return Ok(("<input>".to_owned(), text.into_bytes()));
-    }
-    if options.arguments.is_empty() {
-        return Err(Problem::Usage("A script must be specified.".to_owned()));
-    }
-    let name = options.arguments.remove(0);
-    if name == "-" {
-        let mut bytes = Vec::new();
-        let read = std::io::stdin().read_to_end(&mut bytes);
-        read.map_err(|error| Problem::Usage(format!("standard input: {error}")))?;
-        return Ok(("<input>".to_owned(), bytes));
-    }
-    match std::fs::read(&name) {
-        Ok(bytes) => Ok((name, bytes)),
-        Err(error) => {
-            eprintln!("Input file '{name}' is missing or unreadable: {error}");
-            Err(PassFailed(1).into())
-        }
+impl From<OptionError> for Problem {
+    fn from(error: OptionError) -> Self {
+        Problem::Options(error)
     }
 }
 
-fn go(options: &mut Stap) -> Result<ExitCode, Problem> {
-    if !matches!(options.runtime.as_str(), "kernel" | "bytecode") {
-        let text =
-            format!("runtime '{}' is not supported: bytecode in the kernel is", options.runtime);
-        return Err(Problem::Usage(text));
+/// The words of `$SYSTEMTAP_DIR/rc`, which come before those of the command line.
+fn rc_words() -> Vec<OsString> {
+    let folder = std::env::var_os("SYSTEMTAP_DIR")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".systemtap")));
+    // Most people have none.
+    let text = folder.and_then(|folder| std::fs::read_to_string(folder.join("rc")).ok());
+    let text = text.unwrap_or_default();
+    shlex::Shlex::new(&text).map(OsString::from).collect()
+}
+
+fn plan() -> Result<Plan, Problem> {
+    let mut words = rc_words();
+    words.extend(std::env::args_os().skip(1));
+    let mut stap = Stap::read(words)?;
+    if stap.release.is_none() {
+        stap.release = std::env::var("SYSTEMTAP_RELEASE").ok();
     }
-    let (name, bytes) = script(options)?;
-    let module = options.module.as_deref().map_or_else(
-        || format!("stap_{}", std::process::id()),
-        |name| module_name(name).to_owned(),
-    );
-    let defines: Vec<_> = options.defines.iter().map(|text| pair(text)).collect();
-    let globals: Vec<_> = options.globals.iter().map(|text| pair(text)).collect();
-    let library = loader::library::read(&options.include).map_err(Problem::Usage)?;
-    let kernel = ThisKernel::new();
+    let here = Here { release: &running_release(), process: std::process::id() };
+    Ok(Plan::new(stap, here)?)
+}
+
+fn go(plan: &Plan) -> Result<ExitCode, Problem> {
+    let source = match &plan.mode {
+        Mode::Instead(instead) => {
+            say(*instead);
+            return Ok(ExitCode::SUCCESS);
+        }
+        Mode::Script(source) => source,
+    };
+    for notice in &plan.notices {
+        eprintln!("{notice}");
+    }
+    for &(resource, limit) in &plan.resource_limits {
+        let limited = setrlimit(resource, limit, limit);
+        limited.map_err(|error| Problem::Other(format!("{resource:?}: {error}")))?;
+    }
+    let (name, bytes) = script(source)?;
+    let Some(blob) = compiled(plan, &name, &bytes)? else { return Ok(ExitCode::SUCCESS) };
+    let last = plan.last_pass == 4;
+    let watch = Stopwatch::start();
+    if last || plan.module_given {
+        write_blob(&blob, &plan.module)?;
+    }
+    if last {
+        println!("{}.sbc", plan.module);
+    }
+    if plan.verbose[3] > 0 {
+        eprintln!("Pass 4: compiled bytecode into \"{}.sbc\" {}", plan.module, watch.text());
+    }
+    if last { Ok(ExitCode::SUCCESS) } else { run_blob(&blob, plan) }
+}
+
+fn say(instead: Instead) {
+    let version = concat!("stapvm ", env!("CARGO_PKG_VERSION"));
+    let language = frontend_syntax::preprocess::LANGUAGE_VERSION;
+    let text = match instead {
+        Instead::Nothing => String::new(),
+        Instead::Version => format!(
+            "Systemtap translator/driver (version {language}/bytecode, {version})\n\
+             Compiles to bytecode and runs it in the kernel module stapvm.\n\
+             tested kernel versions: 6.1 and 6.12\n"
+        ),
+        Instead::Help => format!(
+            "{version}: compiles SystemTap scripts to bytecode and runs them\n\n\
+             Usage: stap [options] FILE [ARGUMENTS]         run the script of a file\n   \
+             or: stap [options] - [ARGUMENTS]            run the script on standard input\n   \
+             or: stap [options] -e SCRIPT [ARGUMENTS]    run this script\n\n\
+             Options, in $SYSTEMTAP_DIR/rc and on the command line; '--' ends them:\n{}",
+            TABLE.help()
+        ),
+    };
+    // A reader that has gone away has seen enough.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+fn script(source: &Source) -> Result<(String, Vec<u8>), Problem> {
+    let name = match source {
+        Source::Text(text) => return Ok(("<input>".to_owned(), text.clone().into_bytes())),
+        Source::StandardInput => {
+            let mut bytes = Vec::new();
+            let read = std::io::stdin().read_to_end(&mut bytes);
+            read.map_err(|error| Problem::Other(format!("standard input: {error}")))?;
+            return Ok(("<input>".to_owned(), bytes));
+        }
+        Source::File(name) => name,
+    };
+    match std::fs::read(name) {
+        Ok(bytes) if bytes.is_empty() => eprintln!("Input file '{name}' is empty."),
+        Ok(bytes) => return Ok((name.clone(), bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            eprintln!("Input file '{name}' is missing.");
+        }
+        Err(error) => eprintln!("Input file '{name}' cannot be read: {error}"),
+    }
+    Err(PassFailed(1).into())
+}
+
+/// Passes 1 to 3; nothing if one of them was the last.
+fn compiled(plan: &Plan, name: &str, bytes: &[u8]) -> Result<Option<Blob>, Problem> {
+    let library = loader::library::read(&plan.libraries).map_err(Problem::Other)?;
+    let kernel = TargetKernel::new(&plan.release, &plan.language);
     let request = Request {
-        name: &name,
-        script: &bytes,
-        module: &module,
-        arguments: &options.arguments,
-        defines: &defines,
-        globals: &globals,
-        guru: options.guru,
+        name,
+        script: bytes,
+        more_scripts: &plan.more_scripts,
+        module: &plan.module,
+        arguments: &plan.arguments,
+        defines: &plan.defines,
+        globals: &plan.globals,
+        guru: plan.guru,
         library: &library,
         environment: &kernel,
     };
-    let wanted =
-        Wanted { last_pass: options.last_pass, verbose: options.verbose > 0, quiet: options.quiet };
-    let blob = match compile(request, wanted)? {
-        Compiled::Text(text) => {
-            // A reader that has gone away has seen enough.
-            let _ = std::io::stdout().write_all(text.as_bytes());
-            return Ok(ExitCode::SUCCESS);
-        }
-        Compiled::Blob(blob) => *blob,
+    let wanted = Wanted {
+        last_pass: plan.last_pass,
+        verbose: plan.verbose,
+        warnings: plan.warnings,
+        color: plan.color.on_stderr(),
     };
-    let watch = Stopwatch::start();
-    if options.last_pass == 4 {
-        write_blob(&blob, &module)?;
-    }
-    if options.verbose > 0 {
-        eprintln!("Pass 4: compiled bytecode into \"{module}.sbc\" {}", watch.text());
-    }
-    if options.last_pass == 4 {
-        return Ok(ExitCode::SUCCESS);
-    }
-    run_blob(&blob, options)
+    Ok(match compile(request, wanted)? {
+        Compiled::Text => None,
+        Compiled::Blob(blob) => Some(*blob),
+    })
 }
 
-fn write_blob(blob: &Blob, module: &str) -> Result<(), Problem> {
+fn write_blob(blob: &Blob, module: &str) -> Result<(), PassFailed> {
     let file = format!("{module}.sbc");
     let written = blob
         .encode()
         .map_err(|error| error.to_string())
         .and_then(|bytes| std::fs::write(&file, bytes).map_err(|error| format!("{file}: {error}")));
-    if let Err(error) = written {
+    written.map_err(|error| {
         eprintln!("{error}");
-        return Err(PassFailed(4).into());
-    }
-    println!("{file}");
-    Ok(())
+        PassFailed(4)
+    })
 }
 
-fn run_blob(blob: &Blob, options: &Stap) -> Result<ExitCode, Problem> {
-    if options.verbose > 0 {
+fn run_blob(blob: &Blob, plan: &Plan) -> Result<ExitCode, Problem> {
+    let verbose = plan.verbose[4] > 0;
+    if verbose {
         eprintln!("Pass 5: starting run.");
     }
     let watch = Stopwatch::start();
     let ended = run(
         blob,
         &RunOptions {
-            command: options.command.clone(),
-            target: options.target,
-            output: options.output.clone(),
-            buffer_megabytes: options.buffer,
-            overrides: Vec::new(),
+            command: plan.command.clone(),
+            target: plan.target,
+            output: plan.output.clone(),
+            buffer_megabytes: plan.buffer,
+            timeout: plan.timeout.map(|seconds| Duration::from_secs(seconds.into())),
+            ..RunOptions::default()
         },
     );
     let failed = match ended {
@@ -148,7 +221,7 @@ fn run_blob(blob: &Blob, options: &Stap) -> Result<ExitCode, Problem> {
     if failed {
         eprintln!("WARNING: /usr/bin/staprun exited with status: 1");
     }
-    if options.verbose > 0 {
+    if verbose {
         eprintln!("Pass 5: run completed {}", watch.text());
     }
     if failed { Err(PassFailed(5).into()) } else { Ok(ExitCode::SUCCESS) }

@@ -1,15 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! `staprun`: runs a compiled program. No compiler is in it.
 
-use clap::Parser;
-use loader::options::{Staprun, pair};
+use loader::options::stap::Instead;
+use loader::options::staprun::{Staprun, TABLE};
+use loader::program::read_program;
 use loader::session::{Ended, RunOptions, run};
+use std::fs::OpenOptions;
+use std::io::{self, Write};
 use std::process::ExitCode;
-use vm_spec::blob::Blob;
+use std::time::Duration;
 
 fn main() -> ExitCode {
-    let options = Staprun::parse();
-    match go(options) {
+    let options = match Staprun::read(std::env::args_os().skip(1)) {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("{error}");
+            if error.hints_at_help() {
+                eprintln!("Try '-h' for more information.");
+            }
+            return ExitCode::FAILURE;
+        }
+    };
+    if let Some(instead) = options.instead {
+        say(instead);
+        return ExitCode::SUCCESS;
+    }
+    match go(&options) {
         Ok(Ended::Well) => ExitCode::SUCCESS,
         Ok(Ended::Failed) => ExitCode::FAILURE,
         Err(error) => {
@@ -19,16 +35,47 @@ fn main() -> ExitCode {
     }
 }
 
-fn go(options: Staprun) -> Result<Ended, Box<dyn std::error::Error>> {
-    let path = &options.program;
-    let bytes = std::fs::read(path).map_err(|error| format!("{path}: {error}"))?;
-    let blob = Blob::decode(&bytes).map_err(|error| format!("{path}: {error}"))?;
+fn say(instead: Instead) {
+    let version = concat!("stapvm ", env!("CARGO_PKG_VERSION"));
+    let text = match instead {
+        Instead::Nothing => String::new(),
+        Instead::Version => format!("Systemtap module loader/runner (bytecode, {version})\n"),
+        Instead::Help => format!(
+            "{version}: runs a program that stap -p4 has written\n\n\
+             Usage: staprun [options] PROGRAM [VAR=VALUE]...\n\n{}",
+            TABLE.help()
+        ),
+    };
+    // A reader that has gone away has seen enough.
+    let _ = io::stdout().write_all(text.as_bytes());
+}
+
+fn go(options: &Staprun) -> Result<Ended, Box<dyn std::error::Error>> {
+    let blob = read_program(options.program())?;
+    if options.daemon {
+        // The folder stays, since -o may name a file in it; the descriptors stay until
+        // the number has been said.
+        nix::unistd::daemon(true, true)?;
+        println!("{}", std::process::id());
+        forget_terminal()?;
+    }
     let run_options = RunOptions {
-        command: options.command,
+        command: options.command.clone(),
         target: options.target,
-        output: options.output,
+        output: options.output.clone(),
         buffer_megabytes: options.buffer,
-        overrides: options.globals.iter().map(|text| pair(text)).collect(),
+        overrides: options.globals(),
+        interval: options.reader_timeout.map(|ms| Duration::from_millis(ms.into())),
+        ..RunOptions::default()
     };
     Ok(run(&blob, &run_options)?)
+}
+
+/// Puts /dev/null in the place of standard input, output and error.
+fn forget_terminal() -> io::Result<()> {
+    let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    nix::unistd::dup2_stdin(&null)?;
+    nix::unistd::dup2_stdout(&null)?;
+    nix::unistd::dup2_stderr(&null)?;
+    Ok(())
 }

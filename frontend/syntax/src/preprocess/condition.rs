@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The condition of `%( condition %? a %: b %)`.
 
-use super::{LANGUAGE_VERSION, Pass};
+use super::Pass;
 use crate::lexer::unescape;
 use crate::token::{Token, TokenKind};
 use std::cmp::Ordering;
@@ -173,7 +173,7 @@ impl Pass<'_> {
                 let end = release.find('-').unwrap_or(release.len());
                 release.get(..end).unwrap_or(release)
             }
-            _ => LANGUAGE_VERSION,
+            _ => self.options.environment.language_version(),
         };
         if !right.contains(['*', '?', '[']) {
             return Some(of.comparison.holds(compare_versions(version, &right)));
