@@ -143,7 +143,7 @@ impl Pass<'_, '_, '_> {
     fn global(&mut self, global: ast::Global) {
         let request = self.request;
         let ast::Name { text: name, span } = global.name;
-        if let Some(before) = self.program.global(&name) {
+        if let Some(before) = self.program.global_at(&name, span) {
             let first = self.program.globals[before].span;
             let message = format!("duplicate global name '{name}'");
             let diagnostic = Diagnostic::semantic(message, span).also(first, "first declared here");
@@ -158,17 +158,17 @@ impl Pass<'_, '_, '_> {
             Literal::Number(_) => (Type::Long, span),
             Literal::Text(_) => (Type::Text, span),
         });
-        self.program.globals.push(Global {
+        self.program.add_global(Global {
             name,
             span,
             initial,
             size: global.size,
             wrap: global.wrap,
+            private: global.private,
             keys: None,
             value: kind,
+            first_use: Span::default(),
             histogram: Histogram::None,
-            read: false,
-            written: false,
         });
     }
 
@@ -177,14 +177,6 @@ impl Pass<'_, '_, '_> {
             ast::FunctionBody::Script(block) => Rc::new(block),
             ast::FunctionBody::EmbeddedC(span) => return self.embedded_c(span),
         };
-        if let Some(before) = self.program.function(&function.name.text) {
-            let first = self.program.functions[before].name.span;
-            let message = format!("function '{}' is declared twice", function.name.text);
-            let diagnostic = Diagnostic::semantic(message, function.name.span)
-                .also(first, "first declared here");
-            self.diagnostics.push(diagnostic);
-            return;
-        }
         let declared = |kind: ast::Type| match kind {
             ast::Type::Long => Type::Long,
             ast::Type::Text => Type::Text,
@@ -197,7 +189,11 @@ impl Pass<'_, '_, '_> {
                 self.diagnostics.push(Diagnostic::semantic(message, parameter.name.span));
             }
         }
-        self.program.functions.push(Function {
+        let typed = function.parameters.iter().filter(|parameter| parameter.kind.is_some());
+        self.program.add_function(Function {
+            declared: typed.map(|parameter| parameter.name.text.clone()).collect(),
+            priority: function.priority.unwrap_or(0),
+            private: function.private,
             returns: function.returns.map(|kind| (declared(kind), function.name.span)),
             gives: function.returns.is_some(),
             parameters: function.parameters.into_iter().map(|p| p.name).collect(),
@@ -408,8 +404,8 @@ impl Pass<'_, '_, '_> {
         let message = format!("while resolving probe point: {}", reason.message);
         let mut diagnostic = Diagnostic::semantic(message, at);
         let name = point.components.first().map_or("", |c| c.name.text.as_str());
-        if let Some(help) = self.similar_points(point, reason.component, name) {
-            diagnostic = diagnostic.help(help);
+        if let Some(near) = self.similar_points(point, reason.component, name) {
+            diagnostic.message += &format!(" (similar: {near})");
         }
         self.diagnostics.push(diagnostic);
     }

@@ -5,20 +5,27 @@
 //! Globals that a body touches are gathered on the way, with those of the functions it
 //! calls, and become the lock set.
 
+mod assign;
 mod body;
+mod call;
 mod condition;
 mod expression;
+mod fold;
+mod iterate;
 mod print;
 mod statement;
+mod target;
 
 use crate::program::{Global, Known, Program, Type};
 use crate::{Request, define};
 use body::{Body, Lowered};
-use frontend_syntax::ast::Literal;
+use frontend_syntax::ast::{Block, Literal, Statement, StatementKind};
 use frontend_syntax::{Diagnostic, SourceMap, Span};
 use std::collections::{BTreeMap, HashMap};
 use vm_spec::blob::{ProbePoint, SourceEntry, SourceLine};
-use vm_spec::build::{self, Builder, CatchSpec, FunctionSpec, Limits, MapSpec, ProbeSpec};
+use vm_spec::build::{
+    self, Builder, CatchSpec, FunctionSpec, Histogram, Limits, MapSpec, ProbeSpec,
+};
 use vm_spec::ids::{FunctionId, MapId, ScalarId};
 use vm_spec::image::{LockMode, Overflow, ReturnKind, ValueKind};
 use vm_spec::insn::Insn;
@@ -43,7 +50,13 @@ pub(crate) struct Context<'a> {
     pub(crate) program: &'a Program,
     pub(crate) builder: Builder,
     pub(crate) places: Vec<Place>,
+    /// The kinds of each map's keys.
+    pub(crate) keys: Vec<Vec<ValueKind>>,
+    /// What histogram each map's aggregates keep.
+    pub(crate) histograms: Vec<Histogram>,
     pub(crate) functions: Vec<FunctionId>,
+    /// The functions that may leave a call to their next overload.
+    pub(crate) declines: Vec<bool>,
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
@@ -56,10 +69,28 @@ pub(crate) fn lower(
 ) -> (Option<Translation>, Vec<Diagnostic>) {
     let mut builder = Builder::new(limits);
     let entries = define(request, "MAXMAPENTRIES").unwrap_or(DEFAULT_MAP_ENTRIES);
-    let places =
+    let places: Vec<Place> =
         program.globals.iter().map(|global| place(&mut builder, global, entries)).collect();
+    let maps = || {
+        let globals = program.globals.iter().zip(&places);
+        globals.filter(|(_, place)| matches!(place, Place::Map(_))).map(|(global, _)| global)
+    };
+    let keys = maps()
+        .map(|global| global.keys.iter().flatten().map(|key| value_kind(*key)).collect())
+        .collect();
+    let histograms = maps().map(|global| global.histogram).collect();
     let functions = program.functions.iter().map(|_| builder.declare_function()).collect();
-    let mut context = Context { program, builder, places, functions, diagnostics: Vec::new() };
+    let declines = program.functions.iter().map(|f| declines(&f.body)).collect();
+    let mut context = Context {
+        program,
+        builder,
+        places,
+        keys,
+        histograms,
+        functions,
+        declines,
+        diagnostics: Vec::new(),
+    };
 
     let mut lowered: Vec<(FunctionId, Lowered)> = Vec::new();
     for (n, function) in program.functions.iter().enumerate() {
@@ -105,6 +136,24 @@ pub(crate) fn lower(
             (None, diagnostics)
         }
     }
+}
+
+/// Does a function's body have a `next`?
+fn declines(block: &Block) -> bool {
+    fn has_next(statement: &Statement) -> bool {
+        match &statement.kind {
+            StatementKind::Next => true,
+            StatementKind::Block(block) => declines(block),
+            StatementKind::If { then, otherwise, .. } => {
+                has_next(then) || otherwise.as_deref().is_some_and(has_next)
+            }
+            StatementKind::While { body, .. } | StatementKind::For { body, .. } => has_next(body),
+            StatementKind::Foreach(foreach) => has_next(&foreach.body),
+            StatementKind::Try { body, handler, .. } => declines(body) || declines(handler),
+            _ => false,
+        }
+    }
+    block.statements.iter().any(has_next)
 }
 
 fn encode(insn: &Insn) -> [u8; 8] {

@@ -2,7 +2,7 @@
 //! A script with its probe points resolved: what the later passes work on.
 
 use frontend_syntax::{Span, ast};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
 use std::rc::Rc;
 use vm_spec::blob::AttachSpec;
@@ -37,12 +37,14 @@ pub(crate) struct Global {
     pub(crate) initial: Option<ast::Literal>,
     pub(crate) size: Option<i64>,
     pub(crate) wrap: bool,
+    /// Only its own file sees it.
+    pub(crate) private: bool,
     /// Of an array; `None` until it is used as something.
     pub(crate) keys: Option<Vec<Known>>,
     pub(crate) value: Known,
+    /// Where its number of keys was learnt.
+    pub(crate) first_use: Span,
     pub(crate) histogram: Histogram,
-    pub(crate) read: bool,
-    pub(crate) written: bool,
 }
 
 /// A body with its local variables.
@@ -55,11 +57,17 @@ pub(crate) struct Scope {
 pub(crate) struct Function {
     pub(crate) name: ast::Name,
     pub(crate) parameters: Vec<ast::Name>,
+    /// The parameters that are declared with a type.
+    pub(crate) declared: BTreeSet<String>,
     pub(crate) body: Rc<ast::Block>,
     pub(crate) scope: Scope,
     pub(crate) returns: Known,
     /// It returns something somewhere.
     pub(crate) gives: bool,
+    /// Among overloads, lower ones are tried first.
+    pub(crate) priority: i64,
+    /// Only its own file sees it.
+    pub(crate) private: bool,
 }
 
 #[derive(Debug)]
@@ -82,15 +90,88 @@ pub(crate) struct Program {
     pub(crate) probes: Vec<Probe>,
     /// Names of library functions to offer, if some call's function is not known.
     pub(crate) offered_functions: Vec<String>,
+    globals_by_name: HashMap<String, Vec<usize>>,
+    functions_by_name: HashMap<String, Vec<usize>>,
 }
 
 impl Program {
-    pub(crate) fn global(&self, name: &str) -> Option<usize> {
-        self.globals.iter().position(|global| global.name == name)
+    pub(crate) fn add_global(&mut self, global: Global) {
+        let named = self.globals_by_name.entry(global.name.clone()).or_default();
+        named.push(self.globals.len());
+        self.globals.push(global);
     }
 
+    pub(crate) fn add_function(&mut self, function: Function) {
+        let named = self.functions_by_name.entry(function.name.text.clone()).or_default();
+        named.push(self.functions.len());
+        self.functions.push(function);
+    }
+
+    /// Drops the functions and globals that are not to be kept, by number.
+    pub(crate) fn retain(&mut self, functions: &[bool], globals: &[bool]) {
+        let kept = |keep: &[bool], n: usize| keep.get(n).copied().unwrap_or(true);
+        for (n, function) in std::mem::take(&mut self.functions).into_iter().enumerate() {
+            if n == 0 {
+                self.functions_by_name.clear();
+            }
+            if kept(functions, n) {
+                self.add_function(function);
+            }
+        }
+        for (n, global) in std::mem::take(&mut self.globals).into_iter().enumerate() {
+            if n == 0 {
+                self.globals_by_name.clear();
+            }
+            if kept(globals, n) {
+                self.add_global(global);
+            }
+        }
+    }
+
+    /// A global of this name.
+    pub(crate) fn global(&self, name: &str) -> Option<usize> {
+        self.globals_by_name.get(name)?.first().copied()
+    }
+
+    /// A function of this name.
     pub(crate) fn function(&self, name: &str) -> Option<usize> {
-        self.functions.iter().position(|function| function.name.text == name)
+        self.functions_by_name.get(name)?.first().copied()
+    }
+
+    /// The global that a name at a place means: one that is private to the place's
+    /// file goes before one that all files see.
+    pub(crate) fn global_at(&self, name: &str, at: Span) -> Option<usize> {
+        let named = self.globals_by_name.get(name)?;
+        let own =
+            |n: &&usize| self.globals.get(**n).is_some_and(|g| g.private && g.span.file == at.file);
+        let shared = |n: &&usize| self.globals.get(**n).is_some_and(|g| !g.private);
+        named.iter().find(own).or_else(|| named.iter().find(shared)).copied()
+    }
+
+    /// The functions that a call of this name at a place may mean, whatever they take,
+    /// in the order in which they are tried.
+    pub(crate) fn functions_named(&self, name: &str, at: Span) -> Vec<usize> {
+        let Some(named) = self.functions_by_name.get(name) else { return Vec::new() };
+        let is = |n: usize, own: bool| {
+            self.functions
+                .get(n)
+                .is_some_and(|f| f.private == own && (!own || f.name.span.file == at.file))
+        };
+        let own: Vec<usize> = named.iter().copied().filter(|&n| is(n, true)).collect();
+        let mut found = if own.is_empty() {
+            named.iter().copied().filter(|&n| is(n, false)).collect()
+        } else {
+            own
+        };
+        found.sort_by_key(|&n| self.functions.get(n).map_or(0, |f| f.priority));
+        found
+    }
+
+    /// Those of them that take so many arguments.
+    pub(crate) fn overloads(&self, name: &str, arity: usize, at: Span) -> Vec<usize> {
+        let mut found = self.functions_named(name, at);
+        found.retain(|&n| self.functions.get(n).is_some_and(|f| f.parameters.len() == arity));
+        found
     }
 
     /// What `-p2` prints.
@@ -101,7 +182,9 @@ impl Program {
             out.push_str("# globals\n");
         }
         for global in &self.globals {
-            let _ = write!(out, "{}:{}", global.name, name(&global.value));
+            let wrap = if global.wrap { "%" } else { "" };
+            let size = global.size.map_or(String::new(), |size| format!("[{size}]"));
+            let _ = write!(out, "{}{wrap}{size}:{}", global.name, name(&global.value));
             if let Some(keys) = &global.keys {
                 let keys: Vec<&str> = keys.iter().map(name).collect();
                 let _ = write!(out, " [{}]", keys.join(", "));

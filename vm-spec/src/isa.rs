@@ -251,6 +251,12 @@ macro_rules! for_each_opcode {
             0x89 LoadKernel ldm { a: LongDef, b: LongUse, c: MemoryWidth, imm: Int } [fails];
             /// `R[a] := *(width c *)(R[b] + imm)` of the current process's memory
             0x8a LoadUser ldu { a: LongDef, b: LongUse, c: MemoryWidth, imm: Int } [fails];
+
+            // ---- overloaded functions ------------------------------------------------
+            /// return 0 or "" and have the caller try the next overload (`next`)
+            0xa0 Decline declin { } [ends];
+            /// `if the last call did not decline goto imm`; what declined is forgotten
+            0xa1 JumpAccepted jacc { imm: Target } [];
         }
     };
 }

@@ -11,6 +11,9 @@ use std::collections::{BTreeSet, HashSet};
 use std::rc::Rc;
 use vm_spec::helper::HelperId;
 
+/// Of overloads, those of the library come behind those of the script.
+const LIBRARY_PRIORITY: i64 = 1;
+
 /// Names that are used and have not been looked for yet.
 #[derive(Default)]
 struct Wanted {
@@ -77,6 +80,7 @@ impl Pass<'_, '_, '_> {
                 self.library.function_names().map(str::to_owned).collect();
         }
         for mut function in found {
+            function.priority.get_or_insert(LIBRARY_PRIORITY);
             keep_locals_local(&mut function, script_globals);
             self.function(function);
         }

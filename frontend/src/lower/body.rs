@@ -2,7 +2,7 @@
 //! One function or handler under construction: its code, registers and labels.
 
 use super::{Context, Place, return_kind, value_kind};
-use crate::program::{Function, Known, Probe, Scope, Type};
+use crate::program::{Function, Probe, Scope, Type};
 use frontend_syntax::{Diagnostic, Span};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use vm_spec::build::{CatchSpec, Global};
@@ -287,15 +287,15 @@ impl<'c, 'p> Body<'c, 'p> {
 
     // ---- globals -------------------------------------------------------------------
 
-    /// The global of this name: where it lives and the type of its value.
-    pub(crate) fn global(&self, name: &str) -> Option<(Place, Type)> {
-        let n = self.context.program.global(name)?;
+    /// The global that a name at a place means: where it lives and the type of its value.
+    pub(crate) fn global(&self, name: &str, at: Span) -> Option<(Place, Type)> {
+        let n = self.context.program.global_at(name, at)?;
         let kind = self.context.program.globals[n].value.map_or(Type::Long, |(kind, _)| kind);
         Some((self.context.places[n], kind))
     }
 
-    pub(crate) fn keys_of(&self, name: &str) -> Vec<Known> {
-        let n = self.context.program.global(name);
-        n.and_then(|n| self.context.program.globals[n].keys.clone()).unwrap_or_default()
+    /// The kinds of a map's keys.
+    pub(crate) fn keys_of(&self, map: MapId) -> Vec<ValueKind> {
+        self.context.keys.get(map.index()).cloned().unwrap_or_default()
     }
 }

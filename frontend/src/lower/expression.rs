@@ -2,20 +2,19 @@
 //! Expressions: for their value (`long`, `text`) or only for their effect.
 
 use super::Place;
+use super::assign::{Use, Value};
 use super::body::Body;
-use super::statement::stat_operation;
+use super::fold::{constant, mutates};
+use super::iterate::stat_operation;
 use crate::program::Type;
-use crate::types::calls::{is_context_function, printing};
-use frontend_syntax::ast::{
-    self, BinaryOperator, Expression, ExpressionKind, StepOperator, StepPosition, UnaryOperator,
-};
-use frontend_syntax::{Diagnostic, Span};
+use crate::types::calls::printing;
+use frontend_syntax::Span;
+use frontend_syntax::ast::{BinaryOperator, Expression, ExpressionKind, UnaryOperator};
 use vm_spec::helper::HelperId;
-use vm_spec::ids::{MapId, Reg, ScalarId, StrReg};
+use vm_spec::ids::{MapId, Reg, StrReg};
 use vm_spec::image::{ReturnKind, StatField, ValueKind};
 use vm_spec::insn::Insn;
 use vm_spec::isa::asm;
-use vm_spec::probe::{ContextWord, Needs, ProbeKind};
 
 impl<'p> Body<'_, 'p> {
     /// The type that inference has found.
@@ -23,29 +22,34 @@ impl<'p> Body<'_, 'p> {
         let known = |known: crate::program::Known| known.map_or(Type::Long, |(kind, _)| kind);
         match &e.kind {
             ExpressionKind::Text(_) => Type::Text,
-            ExpressionKind::Variable(name) => match self.global(name) {
+            ExpressionKind::Variable(name) => match self.global(name, e.span) {
                 Some((_, kind)) => kind,
                 None => known(self.scope.locals.get(name).copied().flatten()),
             },
             ExpressionKind::Element { array, .. } => {
-                self.global(&array.text).map_or(Type::Long, |(_, kind)| kind)
+                self.global(&array.text, array.span).map_or(Type::Long, |(_, kind)| kind)
             }
             ExpressionKind::Binary { operator: BinaryOperator::Concatenate, .. } => Type::Text,
             ExpressionKind::Assign { target, .. } => self.type_of(target),
             ExpressionKind::Ternary { then, .. } => self.type_of(then),
-            ExpressionKind::Call { function, .. } => {
+            ExpressionKind::Call { function, arguments } => {
                 let name = function.text.as_str();
-                if let Some(n) = self.context.program.function(name) {
-                    return known(self.context.program.functions[n].returns);
-                }
                 if let Some((_, gives)) = printing(name) {
                     return if gives { Type::Text } else { Type::Long };
+                }
+                let program = self.context.program;
+                if let Some(&n) = program.overloads(name, arguments.len(), function.span).first() {
+                    return known(program.functions[n].returns);
                 }
                 match HelperId::from_name(name).map(|id| id.info().result) {
                     Some(ReturnKind::Str) => Type::Text,
                     _ => Type::Long,
                 }
             }
+            ExpressionKind::Target(_)
+            | ExpressionKind::Entry(_)
+            | ExpressionKind::ChooseDefined(..)
+            | ExpressionKind::At { .. } => self.target_type(e),
             _ => Type::Long,
         }
     }
@@ -130,7 +134,7 @@ impl<'p> Body<'_, 'p> {
             return self.number_into(n, to, e.token);
         }
         match &e.kind {
-            ExpressionKind::Variable(name) => match self.global(name) {
+            ExpressionKind::Variable(name) => match self.global(name, e.span) {
                 Some((Place::Scalar(scalar), _)) => self.emit(asm::gld(to, scalar), e.token),
                 Some((Place::Map(map), _)) => {
                     self.emit(asm::mget(to, Reg(0), StrReg(0), map), e.token);
@@ -144,8 +148,10 @@ impl<'p> Body<'_, 'p> {
                 }
             },
             ExpressionKind::Element { array, keys } => {
-                let Some((Place::Map(map), _)) = self.global(&array.text) else { return };
-                let (longs, strings) = self.tuple(&array.text, keys);
+                let Some((Place::Map(map), _)) = self.global(&array.text, array.span) else {
+                    return;
+                };
+                let (longs, strings) = self.tuple(map, keys);
                 self.emit(asm::mget(to, longs, strings, map), e.token);
             }
             ExpressionKind::Call { function, arguments } => self.call(function, arguments, e, to.0),
@@ -162,24 +168,23 @@ impl<'p> Body<'_, 'p> {
             ExpressionKind::Binary { operator, left, right } => {
                 self.binary(*operator, left, right, to, e.token);
             }
-            ExpressionKind::Step { position: StepPosition::Postfix, target, .. } => {
-                // Into a temporary: the target may be the variable itself.
-                let old = self.new_long();
-                self.long_into(target, old);
-                self.effect(e);
-                self.emit(asm::mov(to, old), e.token);
+            ExpressionKind::Step { step, position, target } => {
+                if let Some(value) = self.step(*step, *position, target, e.token, Use::Value) {
+                    self.emit(asm::mov(to, value), e.token);
+                }
             }
-            ExpressionKind::Step { target, .. } => {
-                self.effect(e);
-                self.long_into(target, to);
+            ExpressionKind::Assign { operator, target, value } => {
+                let value = self.assign(*operator, target, value, e.token, Use::Value);
+                if let Some(Value::Long(value)) = value
+                    && value != to
+                {
+                    self.emit(asm::mov(to, value), e.token);
+                }
             }
-            ExpressionKind::Assign { target, .. } => {
-                self.effect(e);
-                self.long_into(target, to);
-            }
-            ExpressionKind::Accumulate { value, .. } => {
-                self.effect(e);
-                self.long_into(value, to);
+            ExpressionKind::Accumulate { target, value } => {
+                if let Some(value) = self.accumulate(target, value, e.token) {
+                    self.emit(asm::mov(to, value), e.token);
+                }
             }
             ExpressionKind::Ternary { condition, then, otherwise } => {
                 let (no, done) = (self.label(), self.label());
@@ -202,8 +207,13 @@ impl<'p> Body<'_, 'p> {
                 self.bind(done);
             }
             ExpressionKind::In { keys, array } => {
-                let Some((Place::Map(map), _)) = self.global(&array.text) else { return };
-                let (longs, strings) = self.tuple(&array.text, keys);
+                let Some((Place::Map(map), _)) = self.global(&array.text, array.span) else {
+                    return;
+                };
+                if keys.iter().any(Option::is_none) {
+                    return self.slice_has(map, keys, to, e.token);
+                }
+                let (longs, strings) = self.tuple(map, keys);
                 self.emit(asm::mhas(to, longs, strings, map), e.token);
             }
             ExpressionKind::Aggregate { operation, target, shift } => {
@@ -218,8 +228,7 @@ impl<'p> Body<'_, 'p> {
                 let Some((map, longs, strings)) = self.aggregate(target) else { return };
                 self.emit(asm::bget(to, longs, strings, map, bucket), e.token);
             }
-            // Inference has refused what is left.
-            _ => self.number_into(0, to, e.token),
+            _ => self.target_long(e, to),
         }
     }
 
@@ -253,6 +262,19 @@ impl<'p> Body<'_, 'p> {
         }
         let a = self.long_before(left, right);
         let b = self.long(right);
+        self.emit_binary(operator, to, a, b, token);
+    }
+
+    /// An operator on longs.
+    pub(super) fn emit_binary(
+        &mut self,
+        operator: BinaryOperator,
+        to: Reg,
+        a: Reg,
+        b: Reg,
+        token: Span,
+    ) {
+        use BinaryOperator as B;
         let insn = match operator {
             B::Add => asm::add(to, a, b),
             B::Subtract => asm::sub(to, a, b),
@@ -288,7 +310,7 @@ impl<'p> Body<'_, 'p> {
                 let constant = self.context.builder.string(text);
                 self.emit(asm::lds(to, constant), e.token);
             }
-            ExpressionKind::Variable(name) => match self.global(name) {
+            ExpressionKind::Variable(name) => match self.global(name, e.span) {
                 Some((Place::Map(map), _)) => {
                     self.emit(asm::mgets(to, Reg(0), StrReg(0), map), e.token);
                 }
@@ -302,8 +324,10 @@ impl<'p> Body<'_, 'p> {
                 }
             },
             ExpressionKind::Element { array, keys } => {
-                let Some((Place::Map(map), _)) = self.global(&array.text) else { return };
-                let (longs, strings) = self.tuple(&array.text, keys);
+                let Some((Place::Map(map), _)) = self.global(&array.text, array.span) else {
+                    return;
+                };
+                let (longs, strings) = self.tuple(map, keys);
                 self.emit(asm::mgets(to, longs, strings, map), e.token);
             }
             ExpressionKind::Call { function, arguments } => self.call(function, arguments, e, to.0),
@@ -312,9 +336,13 @@ impl<'p> Body<'_, 'p> {
                 let b = self.text(right);
                 self.emit(asm::cat(to, a, b), e.token);
             }
-            ExpressionKind::Assign { target, .. } => {
-                self.effect(e);
-                self.text_into(target, to);
+            ExpressionKind::Assign { operator, target, value } => {
+                let value = self.assign(*operator, target, value, e.token, Use::Value);
+                if let Some(Value::Text(value)) = value
+                    && value != to
+                {
+                    self.emit(asm::movs(to, value), e.token);
+                }
             }
             ExpressionKind::Ternary { condition, then, otherwise } => {
                 let (no, done) = (self.label(), self.label());
@@ -327,20 +355,40 @@ impl<'p> Body<'_, 'p> {
                 self.bind(done);
                 self.emit(asm::movs(to, value), e.token);
             }
-            // Inference has refused what is left.
-            _ => {}
+            _ => self.target_text(e, to),
         }
     }
 
     // ---- tuples --------------------------------------------------------------------
 
     /// Evaluates an array's keys into consecutive registers.
-    pub(super) fn tuple(&mut self, array: &str, keys: &'p [Option<Expression>]) -> (Reg, StrReg) {
-        let kinds: Vec<ValueKind> =
-            self.keys_of(array).into_iter().map(super::value_kind).collect();
-        let keys: Vec<(&Expression, ValueKind)> =
-            keys.iter().flatten().zip(kinds.iter().copied()).collect();
-        self.arguments(&keys)
+    pub(super) fn tuple(&mut self, map: MapId, keys: &'p [Option<Expression>]) -> (Reg, StrReg) {
+        self.tuple_kept(map, keys, false)
+    }
+
+    /// The same; with `changes`, in registers that are no variable's own, because a
+    /// variable may change before the keys are used.
+    pub(super) fn tuple_kept(
+        &mut self,
+        map: MapId,
+        keys: &'p [Option<Expression>],
+        changes: bool,
+    ) -> (Reg, StrReg) {
+        let kinds = self.keys_of(map);
+        let keys: Vec<(&Expression, ValueKind)> = keys.iter().flatten().zip(kinds).collect();
+        match keys.as_slice() {
+            [(key, ValueKind::Str)] if changes => {
+                let register = self.new_string();
+                self.text_into(key, register);
+                (Reg(0), register)
+            }
+            [(key, _)] if changes => {
+                let register = self.new_long();
+                self.long_into(key, register);
+                (register, StrReg(0))
+            }
+            keys => self.arguments(keys),
+        }
     }
 
     /// Evaluates values into consecutive registers of their kinds.
@@ -371,40 +419,50 @@ impl<'p> Body<'_, 'p> {
 
     /// The map and keys of an aggregate.
     pub(super) fn aggregate(&mut self, target: &'p Expression) -> Option<(MapId, Reg, StrReg)> {
+        self.aggregate_with(target, false)
+    }
+
+    /// The same, keys in registers that are no variable's own.
+    pub(super) fn aggregate_kept(
+        &mut self,
+        target: &'p Expression,
+    ) -> Option<(MapId, Reg, StrReg)> {
+        self.aggregate_with(target, true)
+    }
+
+    fn aggregate_with(
+        &mut self,
+        target: &'p Expression,
+        changes: bool,
+    ) -> Option<(MapId, Reg, StrReg)> {
         match &target.kind {
-            ExpressionKind::Variable(name) => match self.global(name)? {
+            ExpressionKind::Variable(name) => match self.global(name, target.span)? {
                 (Place::Map(map), _) => Some((map, Reg(0), StrReg(0))),
-                _ => None,
+                (Place::Scalar(_), _) => None,
             },
-            ExpressionKind::Element { array, keys } => match self.global(&array.text)? {
-                (Place::Map(map), _) => {
-                    let (longs, strings) = self.tuple(&array.text, keys);
-                    Some((map, longs, strings))
-                }
-                _ => None,
-            },
+            ExpressionKind::Element { array, keys } => {
+                let (Place::Map(map), _) = self.global(&array.text, array.span)? else {
+                    return None;
+                };
+                let (longs, strings) = self.tuple_kept(map, keys, changes);
+                Some((map, longs, strings))
+            }
             _ => None,
         }
     }
-
-    // ---- effects -------------------------------------------------------------------
 
     /// Evaluates an expression whose value nobody wants.
     pub(super) fn effect(&mut self, e: &'p Expression) {
         let mark = self.mark();
         match &e.kind {
-            ExpressionKind::Step { step, target, .. } => {
-                let by = if *step == StepOperator::Increment { 1 } else { -1 };
-                self.add_constant(target, by, e.token);
+            ExpressionKind::Step { step, position, target } => {
+                self.step(*step, *position, target, e.token, Use::Effect);
             }
             ExpressionKind::Assign { operator, target, value } => {
-                self.assign(*operator, target, value, e.token);
+                self.assign(*operator, target, value, e.token, Use::Effect);
             }
             ExpressionKind::Accumulate { target, value } => {
-                let value = self.long(value);
-                if let Some((map, longs, strings)) = self.aggregate(target) {
-                    self.emit(asm::sadd(value, longs, strings, map), e.token);
-                }
+                self.accumulate(target, value, e.token);
             }
             ExpressionKind::Number(_) | ExpressionKind::Text(_) => {}
             _ if self.type_of(e) == Type::Text => {
@@ -416,274 +474,10 @@ impl<'p> Body<'_, 'p> {
         }
         self.release(mark);
     }
-
-    fn add_constant(&mut self, target: &'p Expression, by: i32, token: Span) {
-        match &target.kind {
-            ExpressionKind::Variable(name) => match self.global(name) {
-                Some((Place::Scalar(scalar), _)) => self.emit(asm::gaddi(by, scalar), token),
-                _ => {
-                    if let Some(register) = self.long_local(name) {
-                        self.emit(asm::addi(register, register, by), token);
-                    }
-                }
-            },
-            ExpressionKind::Element { array, keys } => {
-                let Some((Place::Map(map), _)) = self.global(&array.text) else { return };
-                let (longs, strings) = self.tuple(&array.text, keys);
-                self.emit(asm::maddi(longs, strings, map, by), token);
-            }
-            _ => {}
-        }
-    }
-
-    fn assign(
-        &mut self,
-        operator: Option<BinaryOperator>,
-        target: &'p Expression,
-        value: &'p Expression,
-        token: Span,
-    ) {
-        match &target.kind {
-            ExpressionKind::Variable(name) => match self.global(name) {
-                Some((Place::Scalar(scalar), _)) => {
-                    self.assign_scalar(operator, scalar, target, value, token);
-                }
-                Some((Place::Map(map), _)) => {
-                    let text = self.new_text(operator, target, value, token);
-                    self.emit(asm::msets(text, Reg(0), StrReg(0), map), token);
-                }
-                None => self.assign_local(operator, name, target, value, token),
-            },
-            ExpressionKind::Element { array, keys } => {
-                let Some((Place::Map(map), kind)) = self.global(&array.text) else { return };
-                if kind == Type::Text {
-                    let text = self.new_text(operator, target, value, token);
-                    let (longs, strings) = self.tuple(&array.text, keys);
-                    self.emit(asm::msets(text, longs, strings, map), token);
-                } else {
-                    self.assign_element(operator, (array, map, keys), target, value, token);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// What a string variable is to hold after an assignment.
-    fn new_text(
-        &mut self,
-        operator: Option<BinaryOperator>,
-        target: &'p Expression,
-        value: &'p Expression,
-        token: Span,
-    ) -> StrReg {
-        if operator.is_none() {
-            return self.text(value);
-        }
-        let old = self.text_before(target, value);
-        let more = self.text(value);
-        let joined = self.new_string();
-        self.emit(asm::cat(joined, old, more), token);
-        joined
-    }
-
-    fn assign_scalar(
-        &mut self,
-        operator: Option<BinaryOperator>,
-        scalar: ScalarId,
-        target: &'p Expression,
-        value: &'p Expression,
-        token: Span,
-    ) {
-        use BinaryOperator as B;
-        if operator == Some(B::Add)
-            && let ExpressionKind::Binary { operator: B::Multiply, left, right } = &value.kind
-            && let Some(by) = constant(right).and_then(|n| i16::try_from(n).ok())
-        {
-            let factor = self.long(left);
-            return self.emit(asm::gmadd(factor, by.into(), scalar), token);
-        }
-        if let (Some(B::Add | B::Subtract), Some(n)) = (operator, constant(value))
-            && let Ok(by) =
-                i16::try_from(if operator == Some(B::Add) { n } else { n.wrapping_neg() })
-        {
-            return self.emit(asm::gaddi(by.into(), scalar), token);
-        }
-        match operator {
-            None => {
-                let value = self.long(value);
-                self.emit(asm::gst(value, scalar), token);
-            }
-            Some(B::Add) => {
-                let value = self.long(value);
-                self.emit(asm::gadd(value, scalar), token);
-            }
-            Some(B::Subtract) => {
-                let value = self.long(value);
-                self.emit(asm::gsub(value, scalar), token);
-            }
-            Some(operator) => {
-                let result = self.new_long();
-                self.binary(operator, target, value, result, token);
-                self.emit(asm::gst(result, scalar), token);
-            }
-        }
-    }
-
-    fn assign_local(
-        &mut self,
-        operator: Option<BinaryOperator>,
-        name: &str,
-        target: &'p Expression,
-        value: &'p Expression,
-        token: Span,
-    ) {
-        if let Some(register) = self.string_local(name) {
-            let text = self.new_text(operator, target, value, token);
-            if text != register {
-                self.emit(asm::movs(register, text), token);
-            }
-            return;
-        }
-        let Some(register) = self.long_local(name) else { return };
-        match operator {
-            // A value that assigns the variable itself must not see it half-way.
-            None if mutates(value) || mentions(value, name) => {
-                let result = self.new_long();
-                self.long_into(value, result);
-                self.emit(asm::mov(register, result), token);
-            }
-            None => self.long_into(value, register),
-            Some(operator) => self.binary(operator, target, value, register, token),
-        }
-    }
-
-    fn assign_element(
-        &mut self,
-        operator: Option<BinaryOperator>,
-        (array, map, keys): (&'p ast::Name, MapId, &'p [Option<Expression>]),
-        target: &'p Expression,
-        value: &'p Expression,
-        token: Span,
-    ) {
-        let register = match operator {
-            None | Some(BinaryOperator::Add) => {
-                let register = self.new_long();
-                self.long_into(value, register);
-                register
-            }
-            Some(operator) => {
-                let register = self.new_long();
-                self.binary(operator, target, value, register, token);
-                register
-            }
-        };
-        let (longs, strings) = self.tuple(&array.text, keys);
-        let insn = match operator {
-            Some(BinaryOperator::Add) => asm::madd(register, longs, strings, map),
-            _ => asm::mset(register, longs, strings, map),
-        };
-        self.emit(insn, token);
-    }
-
-    /// Stores what was loaded for a variable that is a global after all.
-    pub(super) fn store_global_long(&mut self, name: &str, from: Reg, token: Span) {
-        if let Some((Place::Scalar(scalar), _)) = self.global(name) {
-            self.emit(asm::gst(from, scalar), token);
-        }
-    }
-
-    pub(super) fn store_global_text(&mut self, name: &str, from: StrReg, token: Span) {
-        if let Some((Place::Map(map), _)) = self.global(name) {
-            self.emit(asm::msets(from, Reg(0), StrReg(0), map), token);
-        }
-    }
-
-    // ---- calls ---------------------------------------------------------------------
-
-    /// A call whose result, if it has one, goes to the register `to` of its kind.
-    fn call(
-        &mut self,
-        function: &'p ast::Name,
-        arguments: &'p [Expression],
-        e: &'p Expression,
-        to: u8,
-    ) {
-        let name = function.text.as_str();
-        if let Some(n) = self.context.program.function(name) {
-            return self.call_script(n, arguments, e, to);
-        }
-        if let Some((how, gives)) = printing(name) {
-            return self.print(how, gives.then_some(StrReg(to)), arguments, e.token);
-        }
-        if name == "error" {
-            if let [message] = arguments {
-                let message = self.text(message);
-                self.emit(asm::raise(message), e.token);
-            }
-            return;
-        }
-        if is_context_function(name) {
-            return self.context_function(name, arguments, Reg(to), e.token);
-        }
-        let Some(helper) = HelperId::from_name(name) else { return };
-        let info = helper.info();
-        let values: Vec<_> = arguments.iter().zip(info.arguments.iter().copied()).collect();
-        let (longs, strings) = self.arguments(&values);
-        let result = if info.result == ReturnKind::Nothing { 0 } else { to };
-        self.needs(info.needs);
-        self.emit(asm::help(result, longs, strings, helper), e.token);
-    }
-
-    fn call_script(&mut self, n: usize, arguments: &'p [Expression], e: &'p Expression, to: u8) {
-        let program = self.context.program;
-        let callee = &program.functions[n];
-        let kinds = callee
-            .parameters
-            .iter()
-            .map(|p| super::value_kind(callee.scope.locals.get(&p.text).copied().flatten()));
-        let values: Vec<_> = arguments.iter().zip(kinds).collect();
-        let (longs, strings) = self.arguments(&values);
-        let id = self.context.functions[n];
-        let returns = super::return_kind(callee.gives, callee.returns);
-        self.calls(id);
-        let result = if returns == ReturnKind::Nothing { 0 } else { to };
-        self.emit(asm::call(result, longs, strings, id), e.token);
-    }
-
-    /// `int_arg(1)` and its kin, `returnval()`.
-    fn context_function(&mut self, name: &str, arguments: &'p [Expression], to: Reg, token: Span) {
-        let index = match arguments.first().and_then(constant) {
-            Some(n @ 1..=6) => n as u8 - 1,
-            _ => 0,
-        };
-        let syscall = matches!(self.kind, Some(ProbeKind::SyscallEntry | ProbeKind::SyscallExit));
-        let word = match (name, syscall) {
-            ("returnval", true) => ContextWord::SyscallReturn,
-            ("returnval", false) => ContextWord::ReturnValue,
-            (_, true) => ContextWord::SyscallArgument(index),
-            (_, false) => ContextWord::Argument(index),
-        };
-        let provided = self.kind.map_or(Needs::KNOWN, ProbeKind::provides);
-        if !word.needs().within(provided) {
-            let message = format!("{name}() has no meaning in this kind of probe");
-            self.context.diagnostics.push(Diagnostic::semantic(message, token));
-        }
-        self.needs(word.needs());
-        self.emit(asm::ctx(to, word), token);
-        let extend: Option<fn(Reg, Reg, i32) -> Insn> = match name {
-            "int_arg" | "s32_arg" => Some(asm::shri),
-            "uint_arg" | "u32_arg" => Some(asm::ushri),
-            _ => None,
-        };
-        if let Some(extend) = extend {
-            self.emit(asm::shli(to, to, 32), token);
-            self.emit(extend(to, to, 32), token);
-        }
-    }
 }
 
 /// The opcode of an operator with a constant right side, if there is one.
-fn immediate(operator: BinaryOperator, n: i32) -> Option<impl Fn(Reg, Reg) -> Insn> {
+pub(super) fn immediate(operator: BinaryOperator, n: i32) -> Option<impl Fn(Reg, Reg) -> Insn> {
     use BinaryOperator as B;
     let make: fn(Reg, Reg, i32) -> Insn = match operator {
         B::Add | B::Subtract => asm::addi,
@@ -698,84 +492,4 @@ fn immediate(operator: BinaryOperator, n: i32) -> Option<impl Fn(Reg, Reg) -> In
     };
     let n = if operator == B::Subtract { n.checked_neg()? } else { n };
     Some(move |to, from| make(to, from, n))
-}
-
-/// The value of an expression of numbers only.
-fn constant(e: &Expression) -> Option<i64> {
-    match &e.kind {
-        ExpressionKind::Number(n) => Some(*n),
-        ExpressionKind::Unary { operator, operand } => {
-            let n = constant(operand)?;
-            Some(match operator {
-                UnaryOperator::Negate => n.wrapping_neg(),
-                UnaryOperator::Plus => n,
-                UnaryOperator::LogicalNot => i64::from(n == 0),
-                UnaryOperator::BitNot => !n,
-            })
-        }
-        ExpressionKind::Binary { operator, left, right } => {
-            use BinaryOperator as B;
-            let (a, b) = (constant(left)?, constant(right)?);
-            Some(match operator {
-                B::Add => a.wrapping_add(b),
-                B::Subtract => a.wrapping_sub(b),
-                B::Multiply => a.wrapping_mul(b),
-                B::Divide if b != 0 => a.wrapping_div(b),
-                B::Modulo if b != 0 => a.wrapping_rem(b),
-                B::BitAnd => a & b,
-                B::BitOr => a | b,
-                B::BitXor => a ^ b,
-                B::ShiftLeft => a.wrapping_shl(b as u32),
-                B::ShiftRight => a.wrapping_shr(b as u32),
-                _ => return None,
-            })
-        }
-        _ => None,
-    }
-}
-
-/// Calls `visit` on an expression and all within it, until one says true.
-fn any(e: &Expression, visit: &mut dyn FnMut(&Expression) -> bool) -> bool {
-    if visit(e) {
-        return true;
-    }
-    let mut each = |children: &[&Expression]| children.iter().any(|child| any(child, visit));
-    match &e.kind {
-        ExpressionKind::Element { keys, .. } | ExpressionKind::In { keys, .. } => {
-            keys.iter().flatten().any(|key| each(&[key]))
-        }
-        ExpressionKind::Call { arguments, .. } | ExpressionKind::At { arguments, .. } => {
-            arguments.iter().any(|argument| each(&[argument]))
-        }
-        ExpressionKind::Unary { operand, .. } => each(&[operand]),
-        ExpressionKind::Binary { left, right, .. }
-        | ExpressionKind::Logical { left, right, .. } => each(&[left, right]),
-        ExpressionKind::Step { target, .. }
-        | ExpressionKind::Aggregate { target, .. }
-        | ExpressionKind::Histogram { target, .. } => each(&[target]),
-        ExpressionKind::Assign { target, value, .. }
-        | ExpressionKind::Accumulate { target, value } => each(&[target, value]),
-        ExpressionKind::Ternary { condition, then, otherwise } => {
-            each(&[condition, then, otherwise])
-        }
-        ExpressionKind::Match { left, .. } => each(&[left]),
-        ExpressionKind::Bucket { histogram, bucket } => each(&[histogram, bucket]),
-        ExpressionKind::Defined(inner) | ExpressionKind::Entry(inner) => each(&[inner]),
-        ExpressionKind::ChooseDefined(a, b) => each(&[a, b]),
-        ExpressionKind::Number(_)
-        | ExpressionKind::Text(_)
-        | ExpressionKind::Variable(_)
-        | ExpressionKind::Target(_)
-        | ExpressionKind::Perf(_) => false,
-    }
-}
-
-/// Does evaluating it change a variable?
-fn mutates(e: &Expression) -> bool {
-    any(e, &mut |e| matches!(e.kind, ExpressionKind::Assign { .. } | ExpressionKind::Step { .. }))
-}
-
-/// Does it read this variable?
-fn mentions(e: &Expression, name: &str) -> bool {
-    any(e, &mut |e| matches!(&e.kind, ExpressionKind::Variable(used) if used == name))
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Types of calls: printing functions, functions of the script, helpers.
 
-use super::{Body, Pass};
+use super::{Body, Pass, Want};
 use crate::format_string;
 use crate::names::similar;
 use crate::program::{Known, Type};
@@ -69,25 +69,31 @@ impl Pass<'_> {
         &mut self,
         function: &ast::Name,
         arguments: &[Expression],
-        want: Known,
+        want: Want,
         span: Span,
-        body: &mut Body,
+        body: &Body,
     ) -> Known {
         let name = function.text.as_str();
-        if let Some(n) = self.program.function(name) {
-            return self.call_script(n, function, arguments, want, body);
-        }
         if let Some((how, gives)) = printing(name) {
             self.print(how, gives, arguments, span, body);
             return Some((if gives { Type::Text } else { Type::Long }, span));
         }
+        let overloads = self.program.overloads(name, arguments.len(), function.span);
+        if !overloads.is_empty() {
+            return self.call_script(&overloads, arguments, want, body);
+        }
+        if let Some(&n) = self.program.functions_named(name, function.span).first() {
+            let callee = &self.program.functions[n];
+            let (takes, declared) = (callee.parameters.len(), callee.name.span);
+            self.wrong_arity(function, takes, Some(declared));
+            return self.loose(arguments, body);
+        }
         match name {
             "error" => {
-                self.arity(function, arguments, 1);
-                for argument in arguments {
-                    self.wanted(argument, Type::Text, body);
+                if self.arity(function, arguments, 1) {
+                    self.expression(&arguments[0], Want::Type(Type::Text), body);
                 }
-                return Some((Type::Long, span));
+                return None;
             }
             _ if is_context_function(name) => {
                 self.arity(function, arguments, usize::from(name != "returnval"));
@@ -101,68 +107,124 @@ impl Pass<'_> {
             }
             _ => {}
         }
-        match self.helper(name) {
+        match HelperId::from_name(name) {
             Some(helper) => self.call_helper(helper, function, arguments, span, body),
             None => {
                 self.unknown_function(function);
-                for argument in arguments {
-                    self.expression(argument, None, body);
-                }
-                want
+                self.loose(arguments, body);
+                // One error is enough: whatever is wanted, it would have been.
+                want.known(span).or(Some((Type::Long, span)))
             }
         }
+    }
+
+    /// Arguments that nobody takes.
+    fn loose(&mut self, arguments: &[Expression], body: &Body) -> Known {
+        for argument in arguments {
+            self.untyped(argument, Want::Nothing, body);
+        }
+        None
     }
 
     fn unknown_function(&mut self, function: &ast::Name) {
         let functions = self.program.functions.iter().map(|f| f.name.text.as_str());
         let helpers = HelperId::ALL.iter().map(|id| id.info().name);
         let library = self.program.offered_functions.iter().map(String::as_str);
-        let help = similar(&function.text, functions.chain(helpers).chain(library));
-        let message = format!("unresolved function '{}'", function.text);
+        let near = similar(&function.text, functions.chain(helpers).chain(library));
+        let near = near.map_or(String::new(), |near| format!(" (similar: {near})"));
+        let message = format!("unresolved function {}{near}", function.text);
+        self.error(Diagnostic::semantic(message, function.span));
+    }
+
+    fn arity(&mut self, function: &ast::Name, arguments: &[Expression], wanted: usize) -> bool {
+        let fits = arguments.len() == wanted;
+        if !fits {
+            self.wrong_arity(function, wanted, None);
+        }
+        fits
+    }
+
+    fn wrong_arity(&mut self, function: &ast::Name, wanted: usize, declared: Option<Span>) {
+        let message =
+            format!("arity mismatch found (function '{}' takes {wanted} args)", function.text);
         let mut diagnostic = Diagnostic::semantic(message, function.span);
-        if let Some(help) = help {
-            diagnostic = diagnostic.help(help);
+        if let Some(declared) = declared {
+            diagnostic = diagnostic.also(declared, "declared here");
         }
         self.error(diagnostic);
     }
 
-    fn arity(&mut self, function: &ast::Name, arguments: &[Expression], wanted: usize) {
-        if arguments.len() != wanted {
-            let message = format!(
-                "function '{}' takes {wanted} arguments, not {}",
-                function.text,
-                arguments.len()
-            );
-            self.error(Diagnostic::semantic(message, function.span));
+    /// A call of script functions, each of which may leave it to the next one.
+    fn call_script(
+        &mut self,
+        overloads: &[usize],
+        arguments: &[Expression],
+        want: Want,
+        body: &Body,
+    ) -> Known {
+        let mut returns = None;
+        for &n in overloads {
+            if let Some(users) = self.function_users.get_mut(n) {
+                users.insert(body.owner);
+            }
+            let parameters = self.program.functions[n].parameters.clone();
+            for (index, (argument, parameter)) in arguments.iter().zip(&parameters).enumerate() {
+                self.argument(n, index, argument, parameter, body);
+            }
+            let function = &mut self.program.functions[n];
+            let wanted = returns.or(want.known(function.name.span));
+            if function.gives && function.returns.is_none() && wanted.is_some() {
+                function.returns = wanted;
+                self.function_learnt(n);
+            }
+            let found = self.program.functions[n].returns;
+            self.same_result(returns, found);
+            returns = returns.or(found);
+        }
+        returns
+    }
+
+    /// Overloads give values of one type.
+    fn same_result(&mut self, first: Known, found: Known) {
+        if let (Some((first, at)), Some((found, here))) = (first, found)
+            && first != found
+        {
+            let message =
+                format!("type mismatch: expected {} but found {}", first.text(), found.text());
+            let label = format!("an overload of it returns {} here", first.text());
+            self.error(Diagnostic::semantic(message, here).also(at, label));
         }
     }
 
-    fn call_script(
+    fn argument(
         &mut self,
         n: usize,
-        function: &ast::Name,
-        arguments: &[Expression],
-        want: Known,
-        body: &mut Body,
-    ) -> Known {
-        let parameters = self.program.functions[n].parameters.clone();
-        self.arity(function, arguments, parameters.len());
-        for (argument, parameter) in arguments.iter().zip(&parameters) {
-            // A function's own scope is on loan while its body is walked.
-            let own = body.owner == super::Owner::Function(n);
-            let scope = if own { &body.scope } else { &self.program.functions[n].scope };
-            let known = scope.locals.get(&parameter.text).copied().flatten();
-            let found = self.expression(argument, known, body);
-            let known = self.unify(known, found, argument.span);
-            let scope = if own { &mut body.scope } else { &mut self.program.functions[n].scope };
-            scope.locals.insert(parameter.text.clone(), known);
+        index: usize,
+        argument: &Expression,
+        parameter: &ast::Name,
+        body: &Body,
+    ) {
+        let scope = &self.program.functions[n].scope;
+        let known = scope.locals.get(&parameter.text).copied().flatten();
+        let found = self.untyped(argument, Want::of(known), body);
+        match (known, found) {
+            (_, Some((Type::Stat, _))) => self.invalid_type(Type::Stat, argument.token),
+            (None, Some((kind, _))) => {
+                let scope = &mut self.program.functions[n].scope;
+                scope.locals.insert(parameter.text.clone(), Some((kind, argument.token)));
+                self.function_learnt(n);
+            }
+            (Some((known, first)), Some((kind, _))) if known != kind => {
+                let declared = self.program.functions[n].declared.contains(&parameter.text);
+                if declared {
+                    self.fits(argument, found, Want::Type(known));
+                } else {
+                    self.index_mismatch(index, kind, argument.token, known, first);
+                }
+            }
+            (None, None) => self.unresolved(argument, body),
+            _ => {}
         }
-        let function = &mut self.program.functions[n];
-        if function.gives && function.returns.is_none() && want.is_some() {
-            function.returns = want;
-            self.changed = true;
-        }
-        self.program.functions[n].returns
     }
 
     fn call_helper(
@@ -171,16 +233,17 @@ impl Pass<'_> {
         function: &ast::Name,
         arguments: &[Expression],
         span: Span,
-        body: &mut Body,
+        body: &Body,
     ) -> Known {
         let info = helper.info();
         self.arity(function, arguments, info.arguments.len());
         for (argument, kind) in arguments.iter().zip(info.arguments) {
-            self.wanted(argument, type_of(*kind), body);
+            self.expression(argument, Want::Type(type_of(*kind)), body);
         }
         match info.result {
             ReturnKind::Str => Some((Type::Text, span)),
-            ReturnKind::Long | ReturnKind::Nothing => Some((Type::Long, span)),
+            ReturnKind::Long => Some((Type::Long, span)),
+            ReturnKind::Nothing => None,
         }
     }
 
@@ -190,7 +253,7 @@ impl Pass<'_> {
         gives: bool,
         arguments: &[Expression],
         span: Span,
-        body: &mut Body,
+        body: &Body,
     ) {
         let mut rest = arguments;
         match how {
@@ -207,7 +270,7 @@ impl Pass<'_> {
             }
             Printing::Character => {
                 for argument in arguments {
-                    self.wanted(argument, Type::Long, body);
+                    self.expression(argument, Want::Type(Type::Long), body);
                 }
                 return;
             }
@@ -225,12 +288,12 @@ impl Pass<'_> {
                 }
                 self.histogram(argument, body);
             } else {
-                self.expression(argument, None, body);
+                self.expression(argument, Want::Value, body);
             }
         }
     }
 
-    fn print_format(&mut self, arguments: &[Expression], span: Span, body: &mut Body) {
+    fn print_format(&mut self, arguments: &[Expression], span: Span, body: &Body) {
         let Some((Expression { kind: ExpressionKind::Text(format), span: at, .. }, rest)) =
             arguments.split_first()
         else {
@@ -242,13 +305,15 @@ impl Pass<'_> {
         };
         let kinds: Vec<ValueKind> = parts.iter().flat_map(|part| part.arguments()).collect();
         if kinds.len() != rest.len() {
-            let few = if rest.len() < kinds.len() { "few" } else { "many" };
-            let message = format!("too {few} arguments for format string");
-            let label = format!("it takes {}, not {}", kinds.len(), rest.len());
+            let message = "Wrong number of args to formatted print operator";
+            let label = format!("the format takes {}, not {}", kinds.len(), rest.len());
             self.error(Diagnostic::semantic(message, span).label(label));
         }
         for (argument, kind) in rest.iter().zip(&kinds) {
-            self.wanted(argument, type_of(*kind), body);
+            self.expression(argument, Want::Type(type_of(*kind)), body);
+        }
+        for argument in rest.iter().skip(kinds.len()) {
+            self.untyped(argument, Want::Nothing, body);
         }
     }
 }

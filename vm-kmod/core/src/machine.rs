@@ -119,6 +119,8 @@ pub(crate) struct Machine<'a> {
     pub(crate) long_result: i64,
     /// What a function returns, if it is a string.
     pub(crate) string_result: StrRef,
+    /// The last function returned by `declin`.
+    pub(crate) declined: bool,
 }
 
 impl Machine<'_> {
@@ -238,6 +240,7 @@ pub(crate) fn run(
         fault: Fault::Impossible,
         long_result: 0,
         string_result: StrRef::EMPTY,
+        declined: false,
     };
     let mut stack = Stack { longs, frames, depth: 0, function: record.handler, base: 0 };
     let outcome = execute(&mut machine, &mut stack);
