@@ -12,16 +12,20 @@
 //! comes in with the [`Request`], what it has to say goes out as diagnostics.
 #![forbid(unsafe_code)]
 
+mod display;
 mod elaborate;
 mod format_string;
 mod library;
 mod lower;
 mod names;
+mod optimize;
 mod program;
 mod syscalls;
 mod types;
 
-use frontend_syntax::{Diagnostic, Environment, ParseOptions, SourceMap, ast, parse_with_macros};
+use frontend_syntax::{
+    Diagnostic, Environment, FileId, ParseOptions, SourceMap, ast, parse_with_macros,
+};
 use library::{Library, Reader};
 pub use library::{LibraryFile, embedded_files};
 use std::collections::BTreeSet;
@@ -50,8 +54,32 @@ pub struct Request<'a> {
     pub guru: bool,
     /// Library files beside the embedded tapset; the first of a name counts.
     pub library: &'a [LibraryFile],
+    /// Print the globals at the end that the script writes and never reads.
+    pub display_globals: bool,
+    /// Drop what has no effect (off by `-u`).
+    pub optimize: bool,
     /// The kernel that the preprocessor's conditions ask about.
     pub environment: &'a dyn Environment,
+}
+
+impl<'a> Request<'a> {
+    /// A script with no options.
+    pub fn new(name: &'a str, script: &'a [u8], environment: &'a dyn Environment) -> Request<'a> {
+        Request {
+            name,
+            script,
+            more_scripts: &[],
+            module: "script",
+            arguments: &[],
+            defines: &[],
+            globals: &[],
+            guru: false,
+            library: &[],
+            display_globals: true,
+            optimize: true,
+            environment,
+        }
+    }
 }
 
 impl std::fmt::Debug for Request<'_> {
@@ -70,6 +98,8 @@ pub struct Compiler<'a> {
     request: Request<'a>,
     map: SourceMap,
     library: Library<'a>,
+    /// The user's files, as against the library's.
+    script_files: Vec<FileId>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -128,7 +158,13 @@ impl<'a> Compiler<'a> {
     /// Nothing done yet.
     pub fn new(request: Request<'a>) -> Compiler<'a> {
         let library = Library::new(request.library);
-        Compiler { request, map: SourceMap::new(), library, diagnostics: Vec::new() }
+        Compiler {
+            request,
+            map: SourceMap::new(),
+            library,
+            script_files: Vec::new(),
+            diagnostics: Vec::new(),
+        }
     }
 
     /// How many files the library has.
@@ -168,6 +204,7 @@ impl<'a> Compiler<'a> {
         for (name, text) in std::iter::once(main).chain(more) {
             let file = self.map.add(&name, text);
             first_file.get_or_insert(file);
+            self.script_files.push(file);
             let options = ParseOptions {
                 arguments,
                 environment: self.request.environment,
@@ -205,6 +242,9 @@ impl<'a> Compiler<'a> {
             elaborate::elaborate(parsed.merge(), &self.request, &mut self.library, reader);
         if !diagnostics.iter().any(Diagnostic::is_error) {
             diagnostics.extend(types::infer(&mut program));
+        }
+        if self.request.display_globals && !diagnostics.iter().any(Diagnostic::is_error) {
+            diagnostics.extend(display::add(&mut program, &self.script_files));
         }
         self.finish(Analyzed(program), diagnostics)
     }

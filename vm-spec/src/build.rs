@@ -564,6 +564,8 @@ mod tests {
             (Rule::Opcode, vec![], vec![Insn { c: 1, ..asm::mov(Reg(0), Reg(1)) }, asm::ret()]),
             (Rule::Target, vec![], vec![asm::jmp(Pc(0))]),
             (Rule::Target, vec![], vec![asm::jmp(Pc(1))]),
+            (Rule::Target, vec![], vec![asm::jacc(Pc(0)), asm::ret()]),
+            (Rule::Opcode, vec![], vec![Insn { a: 1, ..asm::declin() }]),
             (Rule::Access, vec![], vec![asm::gld(Reg(0), g), asm::ret()]),
             (
                 Rule::Access,

@@ -168,6 +168,8 @@ fn compiled(plan: &Plan, name: &str, bytes: &[u8]) -> Result<Option<Blob>, Probl
         globals: &plan.globals,
         guru: plan.guru,
         library: &library,
+        display_globals: !plan.no_global_display,
+        optimize: !plan.unoptimized,
         environment: &kernel,
     };
     let wanted = Wanted {

@@ -311,3 +311,57 @@ fn printf_ships_and_sprintf_prints() {
     assert_eq!(r.tag(), Ok(Tag::Exit));
     assert!(r.is_empty());
 }
+
+/// Two overloads: the first declines 1, the second 2.
+fn overloads(argument: i32) -> i64 {
+    let Program { mut builder, mut function, id, steps } = program(Limits::default());
+    let declines = |builder: &mut Builder, what: i32, result: i32| {
+        let id = builder.declare_function();
+        let code = vec![
+            asm::jnei(R[0], what, Pc(2)),
+            asm::declin(),
+            asm::ldi(R[1], result),
+            asm::retl(R[1]),
+        ];
+        let spec = FunctionSpec {
+            long_parameters: 1,
+            long_registers: 2,
+            returns: ReturnKind::Long,
+            ..FunctionSpec::handler("f", code)
+        };
+        builder.define_function(id, spec);
+        id
+    };
+    let (first, second) = (declines(&mut builder, 1, 10), declines(&mut builder, 2, 20));
+    // `declin` gives 0 to the register that waits for the result.
+    function.code = vec![
+        asm::ldi(R[0], argument),
+        asm::ldi(R[1], 77),
+        asm::call(1, R[0], S[0], first),
+        asm::jacc(Pc(7)),
+        asm::call(1, R[0], S[0], second),
+        asm::jacc(Pc(7)),
+        asm::addi(R[1], R[1], -1),
+        asm::gst(R[1], G),
+        asm::ret(),
+    ];
+    builder.define_function(id, function);
+    builder.probe(ProbeSpec { steps, ..ProbeSpec::new("f", id, ProbeKind::FunctionEntry) });
+    let built = builder.finish().unwrap();
+    let mut session = Session::load(&built.image, World::fixed()).unwrap();
+    assert_eq!(session.run(ProbeId(0)).outcome, Outcome::Finished);
+    session.scalar(G)
+}
+
+#[test]
+fn overloads_decline_in_turn() {
+    assert_eq!([overloads(3), overloads(1), overloads(2)], [10, 20, 10]);
+}
+
+#[test]
+fn a_handler_may_decline_for_nobody() {
+    assert_eq!(global(vec![asm::ldi(R[0], 5), asm::gst(R[0], G), asm::declin()]), 5);
+    // Nothing declined, so the jump is taken.
+    let code = vec![asm::jacc(Pc(2)), asm::ldi(R[0], 1), asm::gst(R[0], G), asm::ret()];
+    assert_eq!(global(code), 0);
+}
