@@ -12,6 +12,7 @@
 //! output     items of a record -> text
 //! histogram  histograms as text
 //! session    one run from LOAD to the last record
+//! user       one run inside this process, without the device
 //! disasm     blobs as text
 //! ```
 //! Only `compile` knows the frontend; `staprun` does not call it.
@@ -27,3 +28,4 @@ pub mod output;
 pub mod program;
 pub mod ring;
 pub mod session;
+pub mod user;

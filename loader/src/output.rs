@@ -4,6 +4,7 @@
 use crate::histogram;
 use std::io::{self, Write};
 use std::process::Command;
+use vm_core::Fault;
 use vm_core::format::{Arguments, CallbackSink, format};
 use vm_spec::blob::SourceMap;
 use vm_spec::ids::FormatId;
@@ -77,9 +78,11 @@ impl<'a, W: Write, E: Write> Printer<'a, W, E> {
                 self.out.write_all(reader.bytes(length as usize)?)?;
             }
             Tag::Fault => {
-                let (pc, _kind, message) = (reader.u32()?, reader.u8()?, reader.string()?);
+                let (pc, kind, message) = (reader.u32()?, reader.u8()?, reader.string()?);
                 let message = String::from_utf8_lossy(message).into_owned();
-                self.complain(&format!("ERROR: {message}{}", self.near(pc)))?;
+                // Of its own error() the script knows where it stands.
+                let near = if kind == Fault::RAISED { String::new() } else { self.near(pc) };
+                self.complain(&format!("ERROR: {message}{near}"))?;
             }
             Tag::Warning => {
                 let message = String::from_utf8_lossy(reader.string()?).into_owned();

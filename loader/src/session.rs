@@ -62,6 +62,9 @@ pub enum RunError {
     /// Input or output.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// The program's maps are too large for this process.
+    #[error(transparent)]
+    Load(#[from] vm_host::LoadError),
     /// `var=value` names no global, or of another type.
     #[error("no global variable of the program can take the value {0}")]
     Override(String),
@@ -109,12 +112,8 @@ pub fn run(blob: &Blob, options: &RunOptions) -> Result<Ended, RunError> {
         target: target.unwrap_or(0),
         ring_bytes: ring_bytes.next_power_of_two().min(MAX_RING_BYTES),
     })?;
-    let out: Box<dyn Write> = match &options.output {
-        Some(path) => Box::new(File::create(Path::new(path))?),
-        None => Box::new(io::stdout()),
-    };
-    let mut printer =
-        Printer::new(image, &blob.source, BufWriter::with_capacity(1 << 16, out), io::stderr());
+    let out = BufWriter::with_capacity(1 << 16, open_output(options)?);
+    let mut printer = Printer::new(image, &blob.source, out, io::stderr());
     let mut merge = Merge::default();
     let started = device.start();
     if let Err(error) = started {
@@ -133,6 +132,14 @@ pub fn run(blob: &Blob, options: &RunOptions) -> Result<Ended, RunError> {
     finish(&device, &mut merge, &mut printer, image)
 }
 
+/// Where output goes.
+pub(crate) fn open_output(options: &RunOptions) -> io::Result<Box<dyn Write>> {
+    Ok(match &options.output {
+        Some(path) => Box::new(File::create(Path::new(path))?),
+        None => Box::new(io::stdout()),
+    })
+}
+
 fn registration(error: DeviceError, blob: &Blob, records: &[AttachRecord]) -> RunError {
     let DeviceError::Attach { index, error } = error else { return error.into() };
     let record = records.get(index as usize);
@@ -140,7 +147,7 @@ fn registration(error: DeviceError, blob: &Blob, records: &[AttachRecord]) -> Ru
     RunError::Registration { point: point.map_or("?".into(), |p| p.text.clone()), error }
 }
 
-type Out<'a> = Printer<'a, BufWriter<Box<dyn Write>>, io::Stderr>;
+pub(crate) type Out<'a> = Printer<'a, BufWriter<Box<dyn Write>>, io::Stderr>;
 
 fn print_ready(merge: &mut Merge, device: &Device, printer: &mut Out<'_>) -> io::Result<usize> {
     let ready = merge.ready(device.rings());
@@ -175,7 +182,7 @@ fn until_end(
             return Err(error.into());
         }
         let state = device.status()?.state;
-        if state != SESSION_RUNNING || INTERRUPTED.load(Ordering::Relaxed) {
+        if state != SESSION_RUNNING || interrupted() {
             return Ok(());
         }
         if let Some(child) = child.as_deref_mut()
@@ -206,45 +213,79 @@ fn finish(
     }
     printer.flush()?;
     let status = device.status()?;
-    let skipped = status.skipped_lock
-        + status.skipped_reentrant
-        + status.skipped_missed
-        + status.skipped_overload;
-    if status.errors > 0 || skipped > 0 {
-        let errors = status.errors;
+    let counts = Counts {
+        errors: status.errors.into(),
+        skipped_lock: status.skipped_lock,
+        skipped_reentrant: status.skipped_reentrant,
+        skipped_missed: status.skipped_missed,
+        skipped_overload: status.skipped_overload,
+        lost: status.lost,
+        damaged: merge.damaged + printer.damaged,
+    };
+    Ok(closing_words(printer, image, &counts)?)
+}
+
+/// What went wrong in a run, in numbers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) errors: u64,
+    pub(crate) skipped_lock: u64,
+    pub(crate) skipped_reentrant: u64,
+    pub(crate) skipped_missed: u64,
+    pub(crate) skipped_overload: u64,
+    pub(crate) lost: u64,
+    pub(crate) damaged: u64,
+}
+
+/// Says what went wrong, and judges whether that was too much.
+pub(crate) fn closing_words(
+    printer: &mut Out<'_>,
+    image: &Image<'_>,
+    counts: &Counts,
+) -> io::Result<Ended> {
+    let skipped = counts.skipped_lock
+        + counts.skipped_reentrant
+        + counts.skipped_missed
+        + counts.skipped_overload;
+    let errors = counts.errors;
+    if errors > 0 || skipped > 0 {
         printer
             .complain(&format!("WARNING: Number of errors: {errors}, skipped probes: {skipped}"))?;
         for (count, cause) in [
-            (status.skipped_lock, "lock timeout"),
-            (status.skipped_reentrant, "reentrancy"),
-            (status.skipped_missed, "missed kprobes and kretprobes"),
-            (status.skipped_overload, "overload"),
+            (counts.skipped_lock, "lock timeout"),
+            (counts.skipped_reentrant, "reentrancy"),
+            (counts.skipped_missed, "missed kprobes and kretprobes"),
+            (counts.skipped_overload, "overload"),
         ] {
             if count > 0 {
                 printer.complain(&format!("WARNING: Skipped due to {cause}: {count}"))?;
             }
         }
     }
-    if status.lost > 0 {
-        let lost = status.lost;
+    if counts.lost > 0 {
+        let lost = counts.lost;
         printer.complain(&format!("WARNING: There were {lost} transport failures."))?;
     }
-    let damaged = merge.damaged + printer.damaged;
-    if damaged > 0 {
+    if counts.damaged > 0 {
+        let damaged = counts.damaged;
         printer.complain(&format!("WARNING: {damaged} output records could not be read."))?;
     }
-    let failed =
-        status.errors > image.header.max_errors || skipped > u64::from(image.header.max_skipped);
+    let failed = errors > u64::from(image.header.max_errors)
+        || skipped > u64::from(image.header.max_skipped);
     Ok(if failed { Ended::Failed } else { Ended::Well })
 }
 
-extern "C" fn interrupted(_signal: i32) {
+/// Has a signal asked to end the run?
+pub(crate) fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
+}
+
+extern "C" fn on_signal(_signal: i32) {
     INTERRUPTED.store(true, Ordering::Relaxed);
 }
 
-fn catch_signals() -> io::Result<()> {
-    let action =
-        SigAction::new(SigHandler::Handler(interrupted), SaFlags::empty(), SigSet::empty());
+pub(crate) fn catch_signals() -> io::Result<()> {
+    let action = SigAction::new(SigHandler::Handler(on_signal), SaFlags::empty(), SigSet::empty());
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         crate::device::handle_signal(signal, &action)?;
     }
@@ -275,14 +316,14 @@ fn process_start() -> Option<u64> {
 }
 
 /// The command of `-c`, which waits until the probes are armed.
-struct StoppedChild {
+pub(crate) struct StoppedChild {
     child: Child,
     done: bool,
 }
 
 impl StoppedChild {
     /// A shell that stops itself before it becomes the command.
-    fn spawn(command: &str) -> io::Result<StoppedChild> {
+    pub(crate) fn spawn(command: &str) -> io::Result<StoppedChild> {
         let child = Command::new("/bin/sh")
             .args(["-c", &format!("kill -STOP $$; exec {command}")])
             .stdin(Stdio::inherit())
@@ -291,16 +332,16 @@ impl StoppedChild {
         Ok(StoppedChild { child, done: false })
     }
 
-    fn pid(&self) -> i32 {
+    pub(crate) fn pid(&self) -> i32 {
         self.child.id().cast_signed()
     }
 
-    fn go(&mut self) {
+    pub(crate) fn go(&mut self) {
         // It may not have stopped yet: told again until it has ended, at each look.
         let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid()), Signal::SIGCONT);
     }
 
-    fn ended(&mut self, printer: &mut Out<'_>) -> io::Result<bool> {
+    pub(crate) fn ended(&mut self, printer: &mut Out<'_>) -> io::Result<bool> {
         if self.done {
             return Ok(true);
         }

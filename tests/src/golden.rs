@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Golden scripts: `tests/golden/NAME.stp` with the output it must give.
+//! Golden scripts: `tests/golden/NAME.stp` with the output it must give, and those of
+//! `tests/language`, which run in the guest and under `stap --runtime=user`.
 //!
 //! Directives are comments of the script:
 //! ```text
@@ -15,10 +16,11 @@
 //! `BLESS=1` files without patterns are rewritten.
 
 use crate::guest::{Guest, Interruption, Outcome};
+use crate::host;
 use crate::kernel::{Series, root};
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// One script with what it must do.
@@ -72,7 +74,19 @@ impl Case {
     /// # Errors
     /// Text that says what cannot be read.
     pub fn all() -> Result<Vec<Case>, String> {
-        let folder = root().join("tests/golden");
+        Case::folder("tests/golden")
+    }
+
+    /// All of `tests/language`, by name.
+    ///
+    /// # Errors
+    /// Text that says what cannot be read.
+    pub fn language() -> Result<Vec<Case>, String> {
+        Case::folder("tests/language")
+    }
+
+    fn folder(name: &str) -> Result<Vec<Case>, String> {
+        let folder = root().join(name);
         let entries = fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
         let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
         paths.retain(|path| path.extension().is_some_and(|ending| ending == "stp"));
@@ -95,10 +109,7 @@ impl Case {
         guest.write_file(&format!("/tmp/{file}"), self.script.as_bytes()).map_err(on_guest)?;
         let load = self.load.as_ref().map_or(String::new(), |load| format!("({load}) & "));
         let command = format!("{load}exec stap --bytecode {} {file} {}", self.args, self.with);
-        let interruption = self
-            .interrupt_after
-            .as_ref()
-            .map(|after| Interruption { signal: SIGINT, after: after.clone() });
+        let interruption = self.interruption();
         let outcome = guest
             .run_watched(&command, TIMEOUT, interruption.as_ref(), &mut |_, _| {})
             .map_err(on_guest)?;
@@ -107,6 +118,24 @@ impl Case {
             return Err(format!("the kernel complains:\n{}", complaints.join("\n")));
         }
         self.judge(&outcome)
+    }
+
+    /// Runs it on this machine under `stap --runtime=user`.
+    ///
+    /// # Errors
+    /// Text with the difference.
+    pub fn check_here(&self, stap: &Path) -> Result<(), String> {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let command =
+            format!("exec \"$STAP\" --runtime=user {} {}.stp {}", self.args, self.name, self.with);
+        let interruption = self.interruption();
+        let outcome = host::run(stap, &command, folder, TIMEOUT, interruption.as_ref());
+        self.judge(&outcome.map_err(|error| format!("{command}: {error}"))?)
+    }
+
+    fn interruption(&self) -> Option<Interruption> {
+        let after = self.interrupt_after.clone()?;
+        Some(Interruption { signal: SIGINT, after })
     }
 
     fn judge(&self, outcome: &Outcome) -> Result<(), String> {

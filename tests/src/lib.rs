@@ -6,16 +6,19 @@
 //! initramfs  the file system a guest boots from: busybox, our binaries, the module
 //! protocol   frames between host and guest over the guest's second serial port
 //! guest      a running guest: boot it, run commands, look at its kernel log
+//! host       `stap --runtime=user` on this machine, with no guest
 //! golden     scripts with the output they must give
 //! bin/guest-agent   the guest's first process: serves the protocol
 //! bin/guest         `make guest`, `make demo`
-//! tests/guest.rs    the test program: every golden script on every kernel
+//! tests/guest       the test program: every golden script on every kernel
+//! tests/language    the test program: the language's scripts on this machine
 //! ```
 //! One boot serves many commands. A guest that dies fails the command that ran and
 //! all that were to come; nothing is ever skipped.
 
 pub mod golden;
 pub mod guest;
+pub mod host;
 pub mod initramfs;
 pub mod kernel;
 pub mod protocol;

@@ -6,9 +6,10 @@ use loader::compile::{
     Compiled, PassFailed, Stopwatch, TargetKernel, Wanted, compile, running_release,
 };
 use loader::options::plan::{Here, Plan, Source};
-use loader::options::stap::{Instead, Stap, TABLE};
+use loader::options::stap::{Instead, Runtime, Stap, TABLE};
 use loader::options::{Mode, OptionError};
 use loader::session::{Ended, RunOptions, run};
+use loader::user;
 use nix::sys::resource::setrlimit;
 use std::ffi::OsString;
 use std::io::{Read, Write};
@@ -95,6 +96,12 @@ fn go(plan: &Plan) -> Result<ExitCode, Problem> {
     }
     let (name, bytes) = script(source)?;
     let Some(blob) = compiled(plan, &name, &bytes)? else { return Ok(ExitCode::SUCCESS) };
+    if plan.runtime == Runtime::User
+        && let Some(problem) = user::unsupported(&blob)
+    {
+        eprintln!("{problem}");
+        return Err(PassFailed(2).into());
+    }
     let last = plan.last_pass == 4;
     let watch = Stopwatch::start();
     if last || plan.module_given {
@@ -202,17 +209,18 @@ fn run_blob(blob: &Blob, plan: &Plan) -> Result<ExitCode, Problem> {
         eprintln!("Pass 5: starting run.");
     }
     let watch = Stopwatch::start();
-    let ended = run(
-        blob,
-        &RunOptions {
-            command: plan.command.clone(),
-            target: plan.target,
-            output: plan.output.clone(),
-            buffer_megabytes: plan.buffer,
-            timeout: plan.timeout.map(|seconds| Duration::from_secs(seconds.into())),
-            ..RunOptions::default()
-        },
-    );
+    let options = RunOptions {
+        command: plan.command.clone(),
+        target: plan.target,
+        output: plan.output.clone(),
+        buffer_megabytes: plan.buffer,
+        timeout: plan.timeout.map(|seconds| Duration::from_secs(seconds.into())),
+        ..RunOptions::default()
+    };
+    let ended = match plan.runtime {
+        Runtime::Kernel => run(blob, &options),
+        Runtime::User => user::run(blob, &options),
+    };
     let failed = match ended {
         Ok(ended) => ended == Ended::Failed,
         Err(error) => {

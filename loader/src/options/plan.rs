@@ -4,7 +4,7 @@
 
 use super::flag::OptionError;
 use super::names::{self, Color, Rotation};
-use super::stap::{Instead, Stap};
+use super::stap::{Instead, Runtime, Stap};
 use frontend_syntax::preprocess::{LANGUAGE_VERSION, compare_versions};
 use nix::sys::resource::Resource;
 use std::cmp::Ordering;
@@ -92,6 +92,8 @@ pub struct Plan {
     pub no_global_display: bool,
     /// The release of the kernel that the program is for.
     pub release: String,
+    /// Where handlers run.
+    pub runtime: Runtime,
     /// The SystemTap whose language the script is written in.
     pub language: String,
     /// -o
@@ -195,6 +197,7 @@ impl Plan {
             suppress_time_limits: stap.suppress_time_limits,
             no_global_display: stap.no_global_display,
             release,
+            runtime: stap.runtime,
             language,
             output: stap.output,
             command: stap.command,

@@ -25,6 +25,16 @@ pub enum Instead {
     Nothing,
 }
 
+/// Where handlers run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Runtime {
+    /// In the kernel.
+    #[default]
+    Kernel,
+    /// In this process.
+    User,
+}
+
 /// The command line of `stap`, as typed.
 #[derive(Clone, Debug, Default)]
 pub struct Stap {
@@ -79,7 +89,7 @@ pub struct Stap {
     /// -a
     pub architecture: Option<String>,
     /// --runtime
-    pub runtime: Option<String>,
+    pub runtime: Runtime,
     /// --color
     pub color: Color,
     /// --skip-badvars
@@ -182,7 +192,8 @@ fn timeout(stap: &mut Stap, text: &str) -> Result<(), OptionError> {
 
 fn runtime(stap: &mut Stap, text: &str) -> Result<(), OptionError> {
     match text {
-        "kernel" | "bytecode" => stap.runtime = Some(text.to_owned()),
+        "kernel" | "bytecode" => stap.runtime = Runtime::Kernel,
+        "user" => stap.runtime = Runtime::User,
         "dyninst" | "bpf" => {
             let name = format!("--runtime={text}");
             let reason = "bytecode in the kernel is this program's way to run";
@@ -374,7 +385,12 @@ const FLAGS: &[Flag<Stap>] = &[
         s.architecture = Some(text.to_owned());
         Ok(())
     }),
-    long(&["runtime"], Value("MODE"), "kernel or bytecode, which are the same", runtime),
+    long(
+        &["runtime"],
+        Value("MODE"),
+        "where handlers run: kernel (or bytecode), user (this process)",
+        runtime,
+    ),
     long(&["color", "colour"], Maybe("WHEN"), "colour messages: auto, always, never", |s, text| {
         s.color = Color::parse("--color", text)?;
         Ok(())

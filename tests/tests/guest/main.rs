@@ -51,7 +51,8 @@ fn boot(series: Series) -> Result<Guest, String> {
 
 fn main() {
     let arguments = Arguments::from_args();
-    let cases = match Case::all() {
+    let cases = Case::all().and_then(|golden| Ok((golden, Case::language()?)));
+    let (golden, language) = match cases {
         Ok(cases) => cases,
         Err(error) => {
             eprintln!("golden scripts: {error}");
@@ -61,10 +62,12 @@ fn main() {
     let mut trials = Vec::new();
     for series in Series::ALL {
         let shared = Shared::new(series);
-        for case in cases.iter().filter(|case| case.is_for(series)).cloned() {
-            let shared = shared.clone();
-            let name = format!("{series}::golden::{}", case.name);
-            trials.push(Trial::test(name, move || shared.with(|guest| case.check(guest))));
+        for (kind, cases) in [("golden", &golden), ("language", &language)] {
+            for case in cases.iter().filter(|case| case.is_for(series)).cloned() {
+                let shared = shared.clone();
+                let name = format!("{series}::{kind}::{}", case.name);
+                trials.push(Trial::test(name, move || shared.with(|guest| case.check(guest))));
+            }
         }
         for &(name, check) in sessions::CHECKS {
             let shared = shared.clone();

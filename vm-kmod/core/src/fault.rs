@@ -44,6 +44,9 @@ pub enum Fault {
 pub const MESSAGE_BYTES: usize = 96;
 
 impl Fault {
+    /// [`Fault::kind`] of [`Fault::Raised`].
+    pub const RAISED: u8 = 12;
+
     /// The number in the Fault item.
     pub const fn kind(self) -> u8 {
         match self {
@@ -58,7 +61,7 @@ impl Fault {
             Fault::KernelString(_) => 9,
             Fault::UserString(_) => 10,
             Fault::StringPosition => 11,
-            Fault::Raised(_) => 12,
+            Fault::Raised(_) => Fault::RAISED,
             Fault::StaleCursor => 13,
             Fault::OutputTooLong => 14,
             Fault::Impossible => 15,

@@ -165,7 +165,9 @@ impl World {
             HelperId::Jiffies => (monotonic.as_millis() / 4) as i64,
             HelperId::Cpu => self.cpu,
             HelperId::OnlineCpus => self.online_cpus,
-            HelperId::Randint => self.random_below(arguments[0]),
+            HelperId::Randint => {
+                u64::try_from(arguments[0]).map_or(0, |bound| self.random_below(bound) as i64)
+            }
             HelperId::UserMode => self.user_mode.into(),
             HelperId::ProbeAddress => self.probe_address,
             // There is no task_struct here, and the other helpers are the interpreter's.
@@ -173,12 +175,13 @@ impl World {
         }
     }
 
-    fn random_below(&mut self, bound: i64) -> i64 {
+    /// A random number below `bound`; 0 if there is none.
+    pub fn random_below(&mut self, bound: u64) -> u64 {
         // xorshift64
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
-        u64::try_from(bound).ok().and_then(|n| self.random.checked_rem(n)).unwrap_or(0) as i64
+        self.random.checked_rem(bound).unwrap_or(0)
     }
 
     pub(crate) fn helper_string(&self, id: HelperId, out: &mut [u8]) -> usize {
