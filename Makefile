@@ -19,7 +19,7 @@ help:
 	@echo "make demo       boot a 6.1 kernel and run tests/demo.stp there"
 	@echo "make test       every test, on the host and in guests with 6.1 and 6.12"
 	@echo "make guest SCRIPT=x.stp KERNEL=6.12 ARGS='...'   run one script in a guest"
-	@echo "make bench      instructions per hit and start-up times"
+	@echo "make bench      instructions per hit and start-up times (BENCH=w3 for one, RECORD=1 to keep)"
 	@echo "make install    binaries, tapset and module for the running kernel (PREFIX, DESTDIR)"
 	@echo "make setup      install what build and tests need (Debian 12, root)"
 	@echo "make build      static binaries;  make module: the module for the guest kernels"
@@ -42,6 +42,10 @@ demo: setup build module
 
 guest: setup build module
 	@$(RELEASE)/guest $(KERNEL) $(SCRIPT) $(ARGS)
+
+# BENCH names parts (hits, w1 ... w6, startup, compiler); RECORD=1 rewrites tests/bench/RESULTS.md.
+bench: setup build module
+	@$(RELEASE)/bench $(if $(RECORD),--record) $(BENCH)
 
 test: setup
 	@bash tests/setup/test.sh

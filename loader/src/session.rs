@@ -115,12 +115,15 @@ pub fn run(blob: &Blob, options: &RunOptions) -> Result<Ended, RunError> {
     let out = BufWriter::with_capacity(1 << 16, open_output(options)?);
     let mut printer = Printer::new(image, &blob.source, out, io::stderr());
     let mut merge = Merge::default();
-    let started = device.start();
-    if let Err(error) = started {
-        print_ready(&mut merge, &device, &mut printer)?;
-        return Err(registration(error, blob, &plan.records));
-    }
-    tell_timing();
+    let before = Instant::now();
+    let started = match device.start() {
+        Ok(started) => started,
+        Err(error) => {
+            print_ready(&mut merge, &device, &mut printer)?;
+            return Err(registration(error, blob, &plan.records));
+        }
+    };
+    tell_timing(before.elapsed(), started.attached);
     if let Some(child) = &mut child {
         child.go();
     }
@@ -206,7 +209,11 @@ fn finish(
     printer: &mut Out<'_>,
     image: &Image<'_>,
 ) -> Result<Ended, RunError> {
+    let before = Instant::now();
     device.stop()?;
+    if timing_is_wanted() {
+        eprintln!("stap: disarming took {:.3} ms", milliseconds(before.elapsed()));
+    }
     while print_ready(merge, device, printer)? > 0 {}
     for record in merge.rest() {
         printer.record(&record)?;
@@ -292,12 +299,23 @@ pub(crate) fn catch_signals() -> io::Result<()> {
     Ok(())
 }
 
+/// Is `STAP_TIMING` set?
+fn timing_is_wanted() -> bool {
+    std::env::var_os("STAP_TIMING").is_some()
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
 /// With `STAP_TIMING` set: how long it took from the start of the process, or from the
-/// monotonic time in nanoseconds that `STAP_EXEC_NS` gives.
-fn tell_timing() {
-    if std::env::var_os("STAP_TIMING").is_none() {
+/// time since boot in nanoseconds that `STAP_EXEC_NS` gives, and what of it was arming.
+fn tell_timing(arming: Duration, probes: u32) {
+    if !timing_is_wanted() {
         return;
     }
+    eprintln!("stap: probes armed: {probes}");
+    eprintln!("stap: arming took {:.3} ms", milliseconds(arming));
     let Ok(now) = clock_gettime(ClockId::CLOCK_BOOTTIME) else { return };
     let now = Duration::from(now).as_nanos() as u64;
     let given = std::env::var("STAP_EXEC_NS").ok().and_then(|text| text.parse().ok());

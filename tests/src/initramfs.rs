@@ -104,6 +104,7 @@ pub fn build(series: Series) -> Result<Vec<u8>, MissingFile> {
     for name in ["stap", "staprun", "stap-disasm"] {
         archive.program(&format!("usr/bin/{name}"), &read(&binaries.join(name))?);
     }
+    archive.program("bin/bench-load", &read(&binaries.join("bench-load"))?);
     archive.program("stapvm.ko", &read(&series.folder(root()).join("stapvm.ko"))?);
     Ok(archive.finish())
 }

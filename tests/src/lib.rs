@@ -8,14 +8,17 @@
 //! guest      a running guest: boot it, run commands, look at its kernel log
 //! host       `stap --runtime=user` on this machine, with no guest
 //! golden     scripts with the output they must give
+//! bench      what hits, start-up and arming cost
 //! bin/guest-agent   the guest's first process: serves the protocol
 //! bin/guest         `make guest`, `make demo`
+//! bin/bench         `make bench`; bin/bench-load is its load in the guest
 //! tests/guest       the test program: every golden script on every kernel
 //! tests/language    the test program: the language's scripts on this machine
 //! ```
 //! One boot serves many commands. A guest that dies fails the command that ran and
 //! all that were to come; nothing is ever skipped.
 
+pub mod bench;
 pub mod golden;
 pub mod guest;
 pub mod host;
