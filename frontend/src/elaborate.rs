@@ -96,14 +96,10 @@ pub(crate) fn elaborate<'r>(
             pass.diagnostics.push(Diagnostic::semantic(message, Span::default()));
         }
     }
-    let nothing_to_do = probes.is_empty() && pass.diagnostics.is_empty();
     for probe in probes {
         pass.declared(probe);
     }
     pass.link();
-    if nothing_to_do {
-        pass.diagnostics.push(Diagnostic::semantic("no probes found", Span::default()));
-    }
     let mut diagnostics = pass.library.take_diagnostics();
     diagnostics.append(&mut pass.diagnostics);
     (pass.program, diagnostics)

@@ -241,6 +241,13 @@ impl<'a> Compiler<'a> {
         let (mut program, mut diagnostics) =
             elaborate::elaborate(parsed.merge(), &self.request, &mut self.library, reader);
         if !diagnostics.iter().any(Diagnostic::is_error) {
+            if self.request.optimize {
+                diagnostics.extend(optimize::optimize(&mut program, &self.script_files));
+            }
+            if program.probes.is_empty() {
+                let nowhere = frontend_syntax::Span::default();
+                diagnostics.push(Diagnostic::semantic("no probes found", nowhere));
+            }
             diagnostics.extend(types::infer(&mut program));
         }
         if self.request.display_globals && !diagnostics.iter().any(Diagnostic::is_error) {

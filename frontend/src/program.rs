@@ -107,6 +107,27 @@ impl Program {
         self.functions.push(function);
     }
 
+    /// Drops the functions and globals that are not to be kept, by number.
+    pub(crate) fn retain(&mut self, functions: &[bool], globals: &[bool]) {
+        let kept = |keep: &[bool], n: usize| keep.get(n).copied().unwrap_or(true);
+        for (n, function) in std::mem::take(&mut self.functions).into_iter().enumerate() {
+            if n == 0 {
+                self.functions_by_name.clear();
+            }
+            if kept(functions, n) {
+                self.add_function(function);
+            }
+        }
+        for (n, global) in std::mem::take(&mut self.globals).into_iter().enumerate() {
+            if n == 0 {
+                self.globals_by_name.clear();
+            }
+            if kept(globals, n) {
+                self.add_global(global);
+            }
+        }
+    }
+
     /// A global of this name.
     pub(crate) fn global(&self, name: &str) -> Option<usize> {
         self.globals_by_name.get(name)?.first().copied()

@@ -32,6 +32,15 @@ pub(crate) struct Uses {
     pub(crate) calls: BTreeSet<usize>,
     /// It does something that is neither reading nor changing variables.
     pub(crate) effects: bool,
+    /// It leaves the place where it stands: `break`, `return` and so on.
+    pub(crate) control: bool,
+}
+
+impl Uses {
+    /// It does nothing but read.
+    pub(crate) fn only_reads(&self) -> bool {
+        !self.effects && !self.control && self.written.is_empty()
+    }
 }
 
 /// Walks bodies and adds up their uses.
@@ -78,7 +87,7 @@ impl<'p> Collector<'p> {
         match &statement.kind {
             StatementKind::Empty => {}
             StatementKind::Break | StatementKind::Continue | StatementKind::Next => {
-                self.uses.effects = true;
+                self.uses.control = true;
             }
             StatementKind::Block(block) => self.block(block),
             StatementKind::Expression(e) => self.expression(e, false),
@@ -116,13 +125,13 @@ impl<'p> Collector<'p> {
                 self.statement(&foreach.body);
             }
             StatementKind::Return(value) => {
-                self.uses.effects = true;
+                self.uses.control = true;
                 if let Some(value) = value {
                     self.expression(value, true);
                 }
             }
             StatementKind::Delete(target) => {
-                self.target(target, true);
+                self.target(target);
                 match &target.kind {
                     ExpressionKind::Variable(name) => self.reads(name, target.span, true),
                     ExpressionKind::Element { array, .. } => {
@@ -142,7 +151,7 @@ impl<'p> Collector<'p> {
     }
 
     /// What is changed: its keys are read, itself is written.
-    fn target(&mut self, e: &Expression, _written: bool) {
+    fn target(&mut self, e: &Expression) {
         match &e.kind {
             ExpressionKind::Variable(name) => self.writes(name, e.span),
             ExpressionKind::Element { array, keys } => {
@@ -159,7 +168,7 @@ impl<'p> Collector<'p> {
 
     /// What is changed by what it was.
     fn changed(&mut self, e: &Expression, used: bool) {
-        self.target(e, true);
+        self.target(e);
         match &e.kind {
             ExpressionKind::Variable(name) => self.reads(name, e.span, used),
             ExpressionKind::Element { array, .. } => self.reads(&array.text, array.span, used),
@@ -196,7 +205,7 @@ impl<'p> Collector<'p> {
             ExpressionKind::Step { target, .. } => self.changed(target, used),
             ExpressionKind::Assign { operator: None, target, value } => {
                 self.expression(value, true);
-                self.target(target, true);
+                self.target(target);
             }
             ExpressionKind::Assign { operator: Some(_), target, value } => {
                 self.expression(value, true);
@@ -204,7 +213,7 @@ impl<'p> Collector<'p> {
             }
             ExpressionKind::Accumulate { target, value } => {
                 self.expression(value, true);
-                self.target(target, true);
+                self.target(target);
             }
             ExpressionKind::Ternary { condition, then, otherwise } => {
                 self.expression(condition, true);
