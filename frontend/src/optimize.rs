@@ -133,8 +133,7 @@ impl Pass<'_> {
         let parameters = self.program.functions.iter().map(|f| f.parameters.as_slice());
         let parameters = parameters.chain(std::iter::repeat(&[][..]));
         for (uses, parameters) in uses.each().zip(parameters) {
-            let known: Vec<String> =
-                names.iter().chain(uses.mentioned.keys()).cloned().collect();
+            let known: Vec<String> = names.iter().chain(uses.mentioned.keys()).cloned().collect();
             for (name, span) in &uses.mentioned {
                 let variable = Variable::Local(name.clone());
                 let is_parameter = parameters.iter().any(|parameter| parameter.text == *name);
@@ -207,9 +206,8 @@ fn unassigned_warning(what: &str, name: &str, span: Span, known: &[String]) -> D
 
 /// The functions whose calls do nothing but give a value.
 fn pure_functions(uses: &[Uses]) -> Vec<bool> {
-    let writes_globals = |uses: &Uses| {
-        uses.written.iter().any(|variable| matches!(variable, Variable::Global(_)))
-    };
+    let writes_globals =
+        |uses: &Uses| uses.written.iter().any(|variable| matches!(variable, Variable::Global(_)));
     let mut pure: Vec<bool> =
         uses.iter().map(|uses| !uses.effects && !writes_globals(uses)).collect();
     loop {

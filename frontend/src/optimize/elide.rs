@@ -194,8 +194,12 @@ impl<'p> Elider<'p> {
         };
         let name = match &target.kind {
             ExpressionKind::Variable(name) => name,
-            // Keys are evaluated, whatever becomes of the element.
-            ExpressionKind::Element { array, keys } if keys.iter().flatten().all(is_plain) => {
+            // Keys are evaluated, whatever becomes of the element; and an array that is
+            // no global is an error.
+            ExpressionKind::Element { array, keys }
+                if keys.iter().flatten().all(is_plain)
+                    && self.program.global_at(&array.text, array.span).is_some() =>
+            {
                 &array.text
             }
             _ => return,
@@ -242,7 +246,9 @@ fn is_plain(e: &Expression) -> bool {
 /// Calls `edit` on the expressions that stand in a statement itself, not in those within.
 fn visit_assignments(statement: &mut Statement, edit: &mut dyn FnMut(&mut Expression)) {
     match &mut statement.kind {
-        StatementKind::Expression(e) | StatementKind::Return(Some(e)) | StatementKind::Delete(e) => {
+        StatementKind::Expression(e)
+        | StatementKind::Return(Some(e))
+        | StatementKind::Delete(e) => {
             edit(e);
         }
         StatementKind::If { condition, .. } | StatementKind::While { condition, .. } => {

@@ -266,12 +266,14 @@ impl<'p> Collector<'p> {
             self.uses.effects |= !gives;
             return;
         }
-        let overloads = self.program.overloads(name, arguments.len(), function.span);
-        if overloads.is_empty() {
-            // An unknown function must stay, so that it is reported.
-            self.uses.effects |= HelperId::from_name(name).is_none_or(has_effect);
+        let mut called = self.program.overloads(name, arguments.len(), function.span);
+        if called.is_empty() {
+            // What is wrong with the call must be reported, so it must stay.
+            called = self.program.functions_named(name, function.span);
+            let helper = HelperId::from_name(name).filter(|_| called.is_empty());
+            self.uses.effects |= helper.is_none_or(has_effect);
         }
-        self.uses.calls.extend(overloads);
+        self.uses.calls.extend(called);
     }
 }
 

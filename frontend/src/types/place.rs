@@ -33,7 +33,17 @@ impl Pass<'_> {
         if let Some(keys) = &self.program.globals[n].keys {
             let arity = keys.len();
             self.inconsistent_arity(n, arity, 0, span);
-            return None;
+            return wrong(want, span);
+        }
+        if self.program.globals[n].size.is_some() || self.program.globals[n].wrap {
+            let declared = self.program.globals[n].span;
+            let message = "inconsistent arity";
+            self.error(
+                Diagnostic::semantic(message, span)
+                    .also(declared, "declared as an array here")
+                    .label("used without keys"),
+            );
+            return wrong(want, span);
         }
         self.learn_value(n, want.known(span))
     }
@@ -196,7 +206,9 @@ impl Pass<'_> {
         want: Want,
         body: &Body,
     ) -> Known {
-        let n = self.array(&array.text, array.span, keys.len(), body)?;
+        let Some(n) = self.array(&array.text, array.span, keys.len(), body) else {
+            return wrong(want, array.span);
+        };
         self.keys(n, keys, body);
         self.learn_value(n, want.known(array.span))
     }
@@ -217,4 +229,9 @@ impl Pass<'_> {
         }
         known
     }
+}
+
+/// The type of what an error has been reported of: whatever causes no second one.
+fn wrong(want: Want, at: Span) -> Known {
+    want.known(at).or(Some((Type::Long, at)))
 }

@@ -4,7 +4,7 @@
 use super::{Body, Owner, Pass, Want};
 use crate::program::Type;
 use frontend_syntax::ast::{self, Expression, ExpressionKind, SortBy, StatementKind};
-use frontend_syntax::{Diagnostic, Span};
+use frontend_syntax::{Diagnostic, Span, visit};
 
 impl Pass<'_> {
     pub(super) fn block(&mut self, block: &ast::Block, body: &Body) {
@@ -151,7 +151,13 @@ impl Pass<'_> {
 
     fn foreach_array(&mut self, foreach: &ast::Foreach, name: &str, body: &Body) {
         let at = foreach.array.token;
-        let Some(global) = self.array(name, at, foreach.keys.len(), body) else { return };
+        let Some(global) = self.array(name, at, foreach.keys.len(), body) else {
+            for variable in foreach.keys.iter().chain(&foreach.value) {
+                self.unresolved.insert((Some(body.owner), variable.text.clone()));
+            }
+            return;
+        };
+        self.iterated(name, &foreach.body);
         if let Some(slice) = &foreach.slice {
             if slice.len() != foreach.keys.len() {
                 self.inconsistent_arity(global, foreach.keys.len(), slice.len(), at);
@@ -176,6 +182,17 @@ impl Pass<'_> {
         }
         if value.is_none() {
             self.unresolved(&foreach.array, body);
+        }
+    }
+
+    /// An array must not change while it is gone through.
+    fn iterated(&mut self, name: &str, inner: &ast::Statement) {
+        let mut changes = Vec::new();
+        statement_changes(inner, name, &mut changes);
+        for at in changes {
+            let message = format!("variable '{name}' modified during 'foreach' iteration");
+            let help = "note the keys in another array and change this one after the loop";
+            self.error(Diagnostic::semantic(message, at).help(help));
         }
     }
 
@@ -215,5 +232,61 @@ impl Pass<'_> {
             let message = "a histogram has one key, the number of the bucket";
             self.error(Diagnostic::semantic(message, foreach.array.span));
         }
+    }
+}
+
+/// Where a statement changes an array, called functions left aside.
+fn statement_changes(statement: &ast::Statement, array: &str, found: &mut Vec<Span>) {
+    match &statement.kind {
+        StatementKind::Delete(target) => target_change(target, array, found),
+        StatementKind::Block(block) => {
+            block.statements.iter().for_each(|s| statement_changes(s, array, found));
+        }
+        StatementKind::If { then, otherwise, .. } => {
+            statement_changes(then, array, found);
+            otherwise.iter().for_each(|s| statement_changes(s, array, found));
+        }
+        StatementKind::While { body, .. } | StatementKind::For { body, .. } => {
+            statement_changes(body, array, found);
+        }
+        StatementKind::Foreach(foreach) => statement_changes(&foreach.body, array, found),
+        StatementKind::Try { body, handler, .. } => {
+            let both = body.statements.iter().chain(&handler.statements);
+            both.for_each(|s| statement_changes(s, array, found));
+        }
+        StatementKind::Expression(e) => expression_changes(e, array, found),
+        StatementKind::Return(Some(e)) => expression_changes(e, array, found),
+        _ => {}
+    }
+    let conditions: Vec<&Expression> = match &statement.kind {
+        StatementKind::If { condition, .. } | StatementKind::While { condition, .. } => {
+            vec![condition]
+        }
+        StatementKind::For { initial, condition, step, .. } => {
+            [initial, condition, step].into_iter().flatten().collect()
+        }
+        _ => Vec::new(),
+    };
+    conditions.into_iter().for_each(|e| expression_changes(e, array, found));
+}
+
+fn expression_changes(e: &Expression, array: &str, found: &mut Vec<Span>) {
+    match &e.kind {
+        ExpressionKind::Assign { target, .. }
+        | ExpressionKind::Step { target, .. }
+        | ExpressionKind::Accumulate { target, .. } => target_change(target, array, found),
+        _ => {}
+    }
+    visit::children(e, &mut |child| expression_changes(child, array, found));
+}
+
+fn target_change(target: &Expression, array: &str, found: &mut Vec<Span>) {
+    let changed = match &target.kind {
+        ExpressionKind::Variable(name) => name == array,
+        ExpressionKind::Element { array: name, .. } => name.text == array,
+        _ => false,
+    };
+    if changed {
+        found.push(target.token);
     }
 }

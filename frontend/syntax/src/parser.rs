@@ -23,7 +23,7 @@ use crate::preprocess::{Expansion, with_calls};
 use crate::preprocess::{MacroLibrary, ParseOptions, Preprocessed, preprocess};
 use crate::source::{FileId, SourceMap, Span};
 use crate::token::{Token, TokenKind, is_keyword};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// Greatest height of a tree, counted over blocks, statements and expressions. Passes
 /// may recurse this deep.
@@ -84,6 +84,7 @@ pub fn parse_with_macros(
         last_error: None,
         guru: options.guru,
         context: Context::Probe,
+        global_names: HashMap::new(),
         diagnostics,
     };
     let script = parser.script();
@@ -106,6 +107,8 @@ struct Parser {
     last_error: Option<usize>,
     guru: bool,
     context: Context,
+    /// Where each global is declared.
+    global_names: HashMap<String, Span>,
     diagnostics: Vec<Diagnostic>,
 }
 

@@ -3,8 +3,10 @@
 
 use super::{Context, Parse, Parser, is_declaration};
 use crate::ast::*;
+use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use crate::token::TokenKind;
+use std::collections::HashMap;
 
 impl Parser {
     pub(super) fn script(&mut self) -> Script {
@@ -127,13 +129,26 @@ impl Parser {
             } else {
                 None
             };
-            items.push(Item::Global(Global { name, initial, size, wrap, private }));
+            if self.is_new_global(&name) {
+                items.push(Item::Global(Global { name, initial, size, wrap, private }));
+            }
             if !self.eat(",") {
                 break;
             }
         }
         self.eat(";");
         Ok(())
+    }
+
+    /// Reports a global whose name another one of the file has.
+    fn is_new_global(&mut self, name: &Name) -> bool {
+        let Some(&first) = self.global_names.get(&name.text) else {
+            self.global_names.insert(name.text.clone(), name.span);
+            return true;
+        };
+        let message = "duplicate global name";
+        self.report(Diagnostic::parse(message, name.span).also(first, "first declared here"));
+        false
     }
 
     fn global_size(&mut self) -> Parse<Option<i64>> {
@@ -195,10 +210,17 @@ impl Parser {
     fn parameters(&mut self) -> Parse<Vec<Parameter>> {
         self.expect("(")?;
         let mut parameters = Vec::new();
+        let mut named = HashMap::new();
         while !self.eat(")") {
             let name = self.name()?;
             let kind = self.declared_type()?;
-            parameters.push(Parameter { name, kind });
+            if let Some(&first) = named.get(&name.text) {
+                let message = "duplicate parameter names";
+                self.report(Diagnostic::parse(message, name.span).also(first, "first named here"));
+            } else {
+                named.insert(name.text.clone(), name.span);
+                parameters.push(Parameter { name, kind });
+            }
             if !self.is(")") && !self.eat(",") {
                 return self.expected("',' or ')'");
             }
