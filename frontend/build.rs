@@ -2,27 +2,31 @@
 //! Indexes the tapset by the names that its files define and embeds both in the crate, so
 //! that a single binary has the whole library and reads none of it without need.
 
+#[path = "src/library/constants.rs"]
+mod constants;
 #[path = "src/library/scan.rs"]
 mod scan;
 
 use std::fmt::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 fn main() {
     let tapset = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tapset");
+    let out = std::env::var("OUT_DIR").map(PathBuf::from).unwrap_or_default();
     println!("cargo::rerun-if-changed={}", tapset.display());
     println!("cargo::rerun-if-changed=src/library/scan.rs");
+    println!("cargo::rerun-if-changed=src/library/constants.rs");
     let mut files = Vec::new();
-    collect(&tapset, &mut files);
+    collect(&tapset, &tapset, &mut files);
+    generate(&tapset.join("constants.table"), &out, &mut files);
     files.sort();
 
     let mut texts = String::from("pub(super) static FILES: &[(&str, &str)] = &[\n");
     let mut definitions = Vec::new();
-    for (number, path) in files.iter().enumerate() {
-        let name = path.strip_prefix(&tapset).unwrap_or(path).display();
-        let _ = writeln!(texts, "    ({:?}, include_str!({path:?})),", name.to_string());
-        let text = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        for definition in scan::scan(&text) {
+    for (number, (name, path)) in files.iter().enumerate() {
+        let _ = writeln!(texts, "    ({name:?}, include_str!({path:?})),");
+        for definition in scan::scan(read(path).as_bytes()) {
             definitions.push((definition, number));
         }
     }
@@ -31,24 +35,43 @@ fn main() {
     definitions.dedup();
     texts.push_str("/// Sorted.\npub(super) static NAMES: &[(Kind, &str, u16)] = &[\n");
     for (definition, number) in &definitions {
-        let _ =
-            writeln!(texts, "    (Kind::{:?}, {:?}, {number}),", definition.kind, definition.name);
+        let (kind, name) = (definition.kind, &definition.name);
+        let _ = writeln!(texts, "    (Kind::{kind:?}, {name:?}, {number}),");
     }
     texts.push_str("];\n");
-
-    let out = std::env::var("OUT_DIR").map(PathBuf::from).unwrap_or_default();
-    let target = out.join("embedded.rs");
-    std::fs::write(&target, texts).unwrap_or_else(|e| panic!("{}: {e}", target.display()));
+    write(&out.join("embedded.rs"), &texts);
 }
 
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
-    let entries = std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+/// A function of the constants' table a file, so that each is parsed alone.
+fn generate(table: &Path, out: &Path, files: &mut Vec<(String, PathBuf)>) {
+    println!("cargo::rerun-if-changed={}", table.display());
+    let folder = out.join("constants");
+    fs::create_dir_all(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let functions = constants::functions(&read(table)).unwrap_or_else(|line| panic!("{line}"));
+    for (name, text) in functions {
+        let path = folder.join(format!("{name}.stp"));
+        write(&path, &text);
+        files.push((format!("constants/{name}.stp"), path));
+    }
+}
+
+fn collect(root: &Path, folder: &Path, files: &mut Vec<(String, PathBuf)>) {
+    let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     for path in entries.flatten().map(|entry| entry.path()) {
         if path.is_dir() {
-            collect(&path, files);
+            collect(root, &path, files);
         } else if path.extension().is_some_and(|ending| ending == "stp" || ending == "stpm") {
             println!("cargo::rerun-if-changed={}", path.display());
-            files.push(path);
+            let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+            files.push((name, path));
         }
     }
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn write(path: &Path, text: &str) {
+    fs::write(path, text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
 }

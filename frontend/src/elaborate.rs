@@ -9,12 +9,14 @@ use crate::Request;
 use crate::library::{Library, Reader, used_variables, variables_in};
 use crate::names::similar;
 use crate::program::{Function, Global, Probe, Program, Scope, Type};
+use crate::syscalls::Wanted;
 use frontend_syntax::ast::{self, AliasKind, Item, Literal, ProbePoint};
 use frontend_syntax::preprocess::glob;
 use frontend_syntax::{Diagnostic, Span};
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 use vm_spec::build::Histogram;
+use vm_spec::probe::ProbeKind;
 
 /// Aliases of aliases of aliases.
 const MAX_ALIAS_DEPTH: usize = 50;
@@ -246,8 +248,9 @@ impl Pass<'_, '_, '_> {
         }
         match points::resolve(point) {
             Ok(resolved) => {
-                for found in resolved {
-                    self.probe(found, body, &frame);
+                let prologues = self.prologues(&resolved, body, &frame);
+                for (found, prologue) in resolved.into_iter().zip(prologues) {
+                    self.probe(found, prologue, body, &frame);
                 }
             }
             Err(_) if frame.optional => {}
@@ -283,7 +286,8 @@ impl Pass<'_, '_, '_> {
     /// Declares what files that were loaded just now bring along.
     fn take_fresh(&mut self) {
         let (aliases, probes) = self.library.take_fresh();
-        for alias in aliases {
+        for mut alias in aliases {
+            link::keep_variables_apart(&mut alias, &self.program.globals);
             self.alias(alias, Origin::Library);
         }
         for probe in probes {
@@ -310,8 +314,45 @@ impl Pass<'_, '_, '_> {
         self.points(&points, body, &inner);
     }
 
-    fn probe(&mut self, found: points::Resolved, body: &Rc<ast::Block>, frame: &Frame) {
-        let mut bodies: Vec<Rc<ast::Block>> = found.prologue.map(Rc::new).into_iter().collect();
+    /// What sets the variables of system calls that somebody reads, for each point.
+    fn prologues(
+        &mut self,
+        found: &[points::Resolved],
+        body: &Rc<ast::Block>,
+        frame: &Frame,
+    ) -> Vec<Option<ast::Block>> {
+        if found.iter().all(|point| point.call.is_none()) {
+            return found.iter().map(|_| None).collect();
+        }
+        let mut wanted = (*self.variables_of(body)).clone();
+        for wrapping in frame.before.iter().chain(&frame.after) {
+            wanted.extend(self.variables_of(&wrapping.block).iter().cloned());
+        }
+        if let Some(condition) = &frame.condition {
+            variables_in(condition, &mut wanted);
+        }
+        let taken = self.program.globals.iter().map(|global| global.name.clone()).collect();
+        let wanted = Wanted { names: &wanted, taken: &taken };
+        let texts: Vec<String> = found
+            .iter()
+            .map(|point| match (point.call, point.kind) {
+                (Some(call), ProbeKind::SyscallExit) => call.exit(&wanted),
+                (Some(call), _) => call.entry(&wanted),
+                (None, _) => String::new(),
+            })
+            .collect();
+        let blocks = self.library.bodies("tapset/syscalls.table", &texts, &mut self.reader);
+        blocks.into_iter().map(|block| (!block.statements.is_empty()).then_some(block)).collect()
+    }
+
+    fn probe(
+        &mut self,
+        found: points::Resolved,
+        prologue: Option<ast::Block>,
+        body: &Rc<ast::Block>,
+        frame: &Frame,
+    ) {
+        let mut bodies: Vec<Rc<ast::Block>> = prologue.map(Rc::new).into_iter().collect();
         let (before, after) = self.pruned(frame, body);
         bodies.extend(before);
         bodies.push(Rc::clone(body));

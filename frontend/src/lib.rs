@@ -20,7 +20,7 @@ mod lower;
 mod names;
 mod optimize;
 mod program;
-mod syscalls;
+pub mod syscalls;
 mod types;
 
 use frontend_syntax::{

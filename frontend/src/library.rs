@@ -6,6 +6,8 @@
 //! [scan]. A file is parsed only when a script uses a name that it defines. A name that
 //! several files define is taken from the first: those of the request before ours.
 
+#[cfg(test)]
+mod constants;
 mod names;
 mod scan;
 
@@ -239,6 +241,30 @@ impl<'a> Library<'a> {
         (aliases, probes)
     }
 
+    /// Parses text of ours that no file holds: the bodies of many probes at once.
+    pub(crate) fn bodies(
+        &mut self,
+        name: &str,
+        texts: &[String],
+        reader: &mut Reader<'_, '_>,
+    ) -> Vec<ast::Block> {
+        let mut text = String::new();
+        for body in texts {
+            text.push_str("probe never {\n");
+            text.push_str(body);
+            text.push_str("\n}\n");
+        }
+        let file = reader.map.add(name, text.as_bytes());
+        let options = ParseOptions { arguments: &[], guru: true, ..reader.options };
+        let parsed = parse_with_macros(reader.map, file, &options, &self.macros);
+        self.diagnostics.extend(parsed.diagnostics);
+        let body = |item| match item {
+            Item::Probe(probe) => Some(probe.body),
+            _ => None,
+        };
+        parsed.script.items.into_iter().filter_map(body).collect()
+    }
+
     fn load(&mut self, number: FileNumber, reader: &mut Reader<'_, '_>) {
         if self.loaded.contains_key(&number) || self.is_macro_file(number) {
             return;
@@ -310,6 +336,22 @@ mod tests {
         let mut found = found(text);
         found.retain(|(_, name)| name != "_");
         assert_eq!(found, wanted);
+    }
+
+    #[test]
+    fn tables_of_words_become_functions() {
+        let table = "# words\nenum e A=-1 B C=010\nflags f [3: =0 R=1 \\\n  W] X=0x40 XY=0xc0";
+        let made = constants::functions(table).expect("the table is right");
+        let names: Vec<&str> = made.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["e", "f"]);
+        for line in ["value == -1) return \"A\"", "value == 0) return \"B\"", "value == 8) return"]
+        {
+            assert!(made[0].1.contains(line), "{}", made[0].1);
+        }
+        for line in ["value & 3) == 2", "value & 64)", "(value & 192) == 192"] {
+            assert!(made[1].1.contains(line), "{}", made[1].1);
+        }
+        assert!(constants::functions("enum e A=x").is_err());
     }
 
     #[test]

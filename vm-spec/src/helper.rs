@@ -120,6 +120,30 @@ macro_rules! for_each_helper {
             74 IsDigit isdigit(Str) -> Long, needs [];
             /// The time of day of seconds since 1970, UTC: `Tue Nov 24 02:47:00 2026`.
             75 Ctime ctime(Long) -> Str, needs [];
+
+            // ---- what the tapset is built on -----------------------------------------
+            /// The kernel string at an address in quotes, its address if it cannot be read.
+            160 KernelQuoted kernel_string_quoted(Long) -> Str, needs [];
+            /// The user string at an address in quotes, its address if it cannot be read.
+            161 UserQuoted user_string_quoted(Long) -> Str, needs [PROCESS];
+            /// The user string at an address, at most n bytes, in quotes; dots if there is more.
+            162 UserQuotedN user_string_n_quoted(Long Long) -> Str, needs [PROCESS];
+            /// User memory of a length in quotes, at most the third number of bytes of it.
+            163 UserBufferQuoted user_buffer_quoted(Long Long Long) -> Str, needs [PROCESS];
+            /// Kernel memory of a length in quotes, at most the third number of bytes of it.
+            164 KernelBufferQuoted kernel_buffer_quoted(Long Long Long) -> Str, needs [];
+            /// A string in quotes, printable.
+            165 StringQuoted string_quoted(Str) -> Str, needs [];
+            /// The number in kernel memory of 1, 2, 4 or 8 bytes; a negative size means signed.
+            166 ReadKernel __kernel_number(Long Long) -> Long, needs [];
+            /// The number in user memory of 1, 2, 4 or 8 bytes; a negative size means signed.
+            167 ReadUser __user_number(Long Long) -> Long, needs [PROCESS];
+            /// The position of the first character at or behind a position that is one of the
+            /// second string's, or the length.
+            168 FindAny __find_any(Str Str Long) -> Long, needs [];
+            /// The position of the first character at or behind a position that is none of the
+            /// second string's, or the length.
+            169 FindOther __find_other(Str Str Long) -> Long, needs [];
         }
     };
 }

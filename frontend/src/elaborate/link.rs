@@ -4,9 +4,10 @@
 
 use super::Pass;
 use crate::library::{called, called_in, rename, used_variables, variables_in};
-use crate::program::Function;
+use crate::program::{Function, Global};
 use crate::types::calls::{is_context_function, printing};
-use frontend_syntax::ast;
+use frontend_syntax::ast::{self, ExpressionKind};
+use frontend_syntax::visit;
 use std::collections::{BTreeSet, HashSet};
 use std::rc::Rc;
 use vm_spec::helper::HelperId;
@@ -98,6 +99,28 @@ impl Pass<'_, '_, '_> {
 
 fn is_parameter(function: &Function, name: &str) -> bool {
     function.parameters.iter().any(|parameter| parameter.text == name)
+}
+
+/// The variables that a library alias sets are no globals of the script, whatever they
+/// are called.
+pub(super) fn keep_variables_apart(alias: &mut ast::Alias, globals: &[Global]) {
+    let mut set = HashSet::new();
+    for block in std::iter::once(&alias.body).chain(&alias.epilogue) {
+        visit::expressions(block, &mut |expression| {
+            visit::within(expression, &mut |e| {
+                if let ExpressionKind::Assign { target, .. } = &e.kind
+                    && let ExpressionKind::Variable(name) = &target.kind
+                    && globals.iter().any(|global| global.name == *name)
+                {
+                    set.insert(name.clone());
+                }
+            });
+        });
+    }
+    let change = |name: &str| format!("__local_{name}");
+    for block in std::iter::once(&mut alias.body).chain(&mut alias.epilogue) {
+        rename(block, &HashSet::new(), &set, &change);
+    }
 }
 
 /// A library function's variables are its own, whatever globals the script has.

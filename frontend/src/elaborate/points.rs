@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What each probe point means.
 
-use crate::syscalls;
-use frontend_syntax::ast::{
-    self, Component, Expression, ExpressionKind, Literal, ProbePoint, Statement, StatementKind,
-};
+use crate::syscalls::{self, Syscall};
+use frontend_syntax::ast::{Component, Literal, ProbePoint};
 use frontend_syntax::preprocess::glob;
 use vm_spec::blob::AttachSpec;
 use vm_spec::probe::ProbeKind;
@@ -30,8 +28,8 @@ pub(super) struct Resolved {
     pub(super) attach: AttachSpec,
     pub(super) text: String,
     pub(super) optional: bool,
-    /// What the point sets before the handler's body.
-    pub(super) prologue: Option<ast::Block>,
+    /// The system call whose variables come before the handler's body.
+    pub(super) call: Option<&'static Syscall>,
 }
 
 /// Which component nobody understands, and what is to be said of it.
@@ -69,7 +67,7 @@ fn rest(point: &ProbePoint, from: usize) -> Result<(), Unresolved> {
 }
 
 fn one(point: &ProbePoint, kind: ProbeKind, attach: AttachSpec) -> Vec<Resolved> {
-    vec![Resolved { kind, attach, text: text(point), optional: false, prologue: None }]
+    vec![Resolved { kind, attach, text: text(point), optional: false, call: None }]
 }
 
 /// The point as it would be written.
@@ -215,38 +213,33 @@ fn function(point: &ProbePoint, module: Option<String>, from: usize) -> Points {
     Ok(one(point, kind, AttachSpec::Function { pattern, module, maxactive }))
 }
 
+/// A system call's probes; their prologues are made later, when it is known what is read.
 fn syscall(point: &ProbePoint) -> Points {
     let Some(name) = point.components.get(1) else { return Err(unknown(point, 0)) };
     let kind = match point.components.get(2) {
         None => ProbeKind::SyscallEntry,
+        Some(c) if c.name.text == "call" => ProbeKind::SyscallEntry,
         Some(c) if glob(c.name.text.as_bytes(), b"return") => ProbeKind::SyscallExit,
         Some(_) => return Err(unknown(point, 2)),
     };
     rest(point, 3)?;
     let family = &point.components[0].name.text;
     let suffix = if kind == ProbeKind::SyscallExit { ".return" } else { "" };
+    let wild = name.name.text.contains('*');
     let found: Vec<Resolved> = syscalls::matching(&name.name.text)
-        .map(|(number, call)| Resolved {
+        .into_iter()
+        .filter(|call| !wild || call.number.is_some())
+        .map(|call| Resolved {
             kind,
-            attach: AttachSpec::Syscall { number: Some(number) },
-            text: format!("{family}.{call}{suffix}"),
+            attach: match call.number {
+                Some(number) => AttachSpec::Syscall { number: Some(number) },
+                None => AttachSpec::Never,
+            },
+            text: format!("{family}.{}{suffix}", call.alias),
             // A wildcard takes what there is.
-            optional: name.name.text.contains('*'),
-            prologue: Some(prologue(point, call)),
+            optional: wild,
+            call: Some(call),
         })
         .collect();
     if found.is_empty() { Err(unknown(point, 1)) } else { Ok(found) }
-}
-
-/// `name = "call"`
-fn prologue(point: &ProbePoint, call: &str) -> ast::Block {
-    let span = point.span;
-    let expression = |kind| Expression { kind, span, token: span };
-    let assign = ExpressionKind::Assign {
-        operator: None,
-        target: Box::new(expression(ExpressionKind::Variable("name".to_owned()))),
-        value: Box::new(expression(ExpressionKind::Text(call.as_bytes().to_vec()))),
-    };
-    let kind = StatementKind::Expression(expression(assign));
-    ast::Block { statements: vec![Statement { kind, span }], span }
 }

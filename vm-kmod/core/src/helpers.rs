@@ -3,11 +3,13 @@
 //! are the host's.
 
 mod calendar;
+mod quoted;
 mod text;
 
 use crate::fault::Fault;
 use crate::format::{Sink, SliceSink};
 use crate::machine::{Machine, Window, Word};
+use quoted::{End, Extent};
 use vm_spec::helper::HelperId;
 use vm_spec::record::Tag;
 
@@ -48,9 +50,31 @@ pub(crate) fn call(m: &mut Machine<'_>, window: &mut Window, insn: Word) -> Resu
         H::KernelStringN => return memory_string(m, insn, Space::Kernel, x as u64, y),
         H::UserString => return memory_string(m, insn, Space::User, x as u64, i64::MAX),
         H::UserStringN => return memory_string(m, insn, Space::User, x as u64, y),
-        H::Substr | H::StrReplace | H::ToUpper | H::ToLower | H::TextStr | H::Ctime => {
+        H::Substr
+        | H::StrReplace
+        | H::ToUpper
+        | H::ToLower
+        | H::TextStr
+        | H::Ctime
+        | H::StringQuoted => {
             return make_string(m, insn, id, x, y);
         }
+        H::KernelQuoted | H::UserQuoted | H::UserQuotedN => {
+            let space = if id == H::KernelQuoted { Space::Kernel } else { Space::User };
+            let most = if id == H::UserQuotedN { y } else { i64::MAX };
+            let (address, length) = (x as u64, i64::MAX);
+            return quoted::memory(m, insn, Extent { space, address, length, most, end: End::Nul });
+        }
+        H::KernelBufferQuoted | H::UserBufferQuoted => {
+            let space = if id == H::KernelBufferQuoted { Space::Kernel } else { Space::User };
+            let (address, most) = (x as u64, argument(2));
+            let extent = Extent { space, address, length: y, most, end: End::Length };
+            return quoted::memory(m, insn, extent);
+        }
+        H::ReadKernel => quoted::number(m.host, Space::Kernel, x as u64, y)?,
+        H::ReadUser => quoted::number(m.host, Space::User, x as u64, y)?,
+        H::FindAny => text::find(string(0), x, |byte| string(1).contains(&byte)),
+        H::FindOther => text::find(string(0), x, |byte| !string(1).contains(&byte)),
         H::Strlen => m.strings.get(insn.c()).length() as i64,
         H::IsInStr => text::position(string(0), string(1)).is_some().into(),
         H::Strpos => text::position(string(0), string(1)).map_or(-1, |at| at as i64),
@@ -86,8 +110,10 @@ fn make_string(m: &mut Machine<'_>, insn: Word, id: HelperId, x: i64, y: i64) ->
         HelperId::StrReplace => (string(0), string(1), string(2)),
         _ => (string(0), &[][..], &[][..]),
     };
+    let limit = room.bytes.len();
     let mut sink = SliceSink::new(room.bytes);
     match id {
+        HelperId::StringQuoted => quoted::text(first, &mut sink, limit),
         HelperId::Substr => sink.put(text::part(first, x, y)),
         HelperId::StrReplace => text::replace(first, second, third, &mut sink),
         HelperId::ToUpper => text::mapped(first, |byte| byte.to_ascii_uppercase(), &mut sink),

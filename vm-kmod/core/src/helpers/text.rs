@@ -71,6 +71,14 @@ pub(super) fn replace(text: &[u8], from: &[u8], to: &[u8], out: &mut impl Sink) 
     out.put(rest);
 }
 
+/// The position, from `from` on, of the first byte that `wanted` says yes to, or the length.
+pub(super) fn find(text: &[u8], from: i64, wanted: impl Fn(u8) -> bool) -> i64 {
+    let from = usize::try_from(from).unwrap_or(0).min(text.len());
+    let rest = text.get(from..).unwrap_or_default();
+    let at = rest.iter().position(|&byte| wanted(byte)).unwrap_or(rest.len());
+    from.wrapping_add(at) as i64
+}
+
 /// Each byte through a function.
 pub(super) fn mapped(text: &[u8], f: impl Fn(u8) -> u8, out: &mut impl Sink) {
     for &byte in text {
