@@ -3,6 +3,7 @@
 //! a kernel that does not boot fails all of its tests.
 
 mod sessions;
+mod syscalls;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::sync::{Arc, Mutex};
@@ -69,7 +70,7 @@ fn main() {
                 trials.push(Trial::test(name, move || shared.with(|guest| case.check(guest))));
             }
         }
-        for &(name, check) in sessions::CHECKS {
+        for &(name, check) in sessions::CHECKS.iter().chain(syscalls::CHECKS) {
             let shared = shared.clone();
             trials.push(Trial::test(format!("{series}::{name}"), move || shared.with(check)));
         }
