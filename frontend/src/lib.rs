@@ -20,6 +20,7 @@ mod lower;
 mod names;
 mod optimize;
 mod program;
+mod regex;
 pub mod syscalls;
 mod types;
 

@@ -88,6 +88,8 @@ pub(crate) struct Program {
     pub(crate) globals: Vec<Global>,
     pub(crate) functions: Vec<Function>,
     pub(crate) probes: Vec<Probe>,
+    /// `matched()` or one of its kin is called.
+    pub(crate) asks_for_groups: bool,
     /// Names of library functions to offer, if some call's function is not known.
     pub(crate) offered_functions: Vec<String>,
     globals_by_name: HashMap<String, Vec<usize>>,

@@ -127,6 +127,25 @@ pub struct CatchSpec {
     pub message: Option<StrReg>,
 }
 
+/// A regular expression to be: its words as [`crate::regex`] lays them out, and counts.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct RegexSpec {
+    /// All its words.
+    pub words: Vec<u16>,
+    /// Classes of bytes.
+    pub class_count: u16,
+    /// States of the matcher.
+    pub state_count: u16,
+    /// Groups that are tracked, the whole match among them; 0 for none.
+    pub groups: u16,
+    /// States of the tracker.
+    pub track_states: u16,
+    /// Steps of the tracker.
+    pub step_count: u16,
+    /// Most threads at a time.
+    pub width: u16,
+}
+
 /// A function to be. Jump targets in its code count from its first instruction.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FunctionSpec {
@@ -229,6 +248,9 @@ pub struct Builder {
     formats: Vec<FormatRecord>,
     format_ids: HashMap<Vec<[u8; 16]>, FormatId>,
     pieces: Vec<PieceRecord>,
+    regexes: Vec<RegexRecord>,
+    regex_ids: HashMap<Vec<u8>, RegexId>,
+    regex_words: Vec<u16>,
 }
 
 impl Builder {
@@ -248,6 +270,9 @@ impl Builder {
             formats: Vec::new(),
             format_ids: HashMap::new(),
             pieces: Vec::new(),
+            regexes: Vec::new(),
+            regex_ids: HashMap::new(),
+            regex_words: Vec::new(),
         };
         builder.string(b"");
         builder
@@ -312,6 +337,28 @@ impl Builder {
             reserved: 0,
             reserved2: 0,
         });
+        id
+    }
+
+    /// A regular expression; the same pattern gives the same id.
+    pub fn regex(&mut self, pattern: &[u8], spec: &RegexSpec) -> RegexId {
+        let next = RegexId(self.regexes.len() as u32);
+        let id = *self.regex_ids.entry(pattern.to_vec()).or_insert(next);
+        if id == next {
+            let pattern = self.string(pattern).0;
+            self.regexes.push(RegexRecord {
+                pattern,
+                first_word: self.regex_words.len() as u32,
+                word_count: spec.words.len() as u32,
+                class_count: spec.class_count,
+                state_count: spec.state_count,
+                groups: spec.groups,
+                track_states: spec.track_states,
+                step_count: spec.step_count,
+                width: spec.width,
+            });
+            self.regex_words.extend(&spec.words);
+        }
         id
     }
 
@@ -393,6 +440,8 @@ impl Builder {
         out.section(Section::Formats, &self.formats);
         out.section(Section::Pieces, &self.pieces);
         out.section(Section::Catches, &tables.catches);
+        out.section(Section::Regexes, &self.regexes);
+        out.section(Section::RegexWords, &self.regex_words);
         let function_starts = tables.functions.iter().map(|f| f.first_insn).collect();
         Ok(Built { image: out.finish(self.limits)?, function_starts })
     }

@@ -183,6 +183,10 @@ fn operand(
             None => write!(out, "helper?{value}"),
         },
         OperandKind::Format => format(image, FormatId(value as u32), out),
+        OperandKind::Regex => match image.regexes.get(value as usize) {
+            Some(record) => write!(out, "{}", Quoted(image.string(StrId(record.pattern)))),
+            None => write!(out, "re?{value}"),
+        },
         OperandKind::Word => match ContextWord::from_raw(value as i32) {
             Some(word) => write!(out, "{word:?}"),
             None => write!(out, "word?{value}"),

@@ -144,6 +144,14 @@ macro_rules! for_each_helper {
             /// The position of the first character at or behind a position that is none of the
             /// second string's, or the length.
             169 FindOther __find_other(Str Str Long) -> Long, needs [];
+
+            // ---- the last match of a regular expression --------------------------------
+            /// What group n of the last `=~` matched; 0 is the whole match.
+            100 Matched matched(Long) -> Str, needs [];
+            /// What the last `=~` matched.
+            101 MatchedStr matched_str() -> Str, needs [];
+            /// Groups of the last `=~`, the whole match among them.
+            102 Groups ngroups() -> Long, needs [];
         }
     };
 }

@@ -51,4 +51,6 @@ define_ids! {
     ProbeId(u32) "p";
     /// A printf format.
     FormatId(u32) "fmt";
+    /// A regular expression.
+    RegexId(u32) "re";
 }

@@ -23,7 +23,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// First word of every image: `STAPVM` and two bytes that break text transfers.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"STAPVM\r\x1a");
 /// Version of the layout. A kernel module refuses any other.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Sections of the image, in their order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,11 +53,15 @@ pub enum Section {
     Pieces,
     /// [`CatchRecord`]s, a run for each function.
     Catches,
+    /// [`RegexRecord`]s.
+    Regexes,
+    /// 16-bit words of the regular expressions.
+    RegexWords,
 }
 
 impl Section {
     /// How many sections there are.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 14;
 }
 
 /// Where a section lies.
@@ -170,6 +174,10 @@ pub struct Image<'a> {
     pub pieces: &'a [PieceRecord],
     /// Catch ranges.
     pub catches: &'a [CatchRecord],
+    /// Regular expressions.
+    pub regexes: &'a [RegexRecord],
+    /// Their words.
+    pub regex_words: &'a [u16],
 }
 
 impl<'a> Image<'a> {
@@ -217,6 +225,8 @@ impl<'a> Image<'a> {
             formats: section(header, bytes, Section::Formats)?,
             pieces: section(header, bytes, Section::Pieces)?,
             catches: section(header, bytes, Section::Catches)?,
+            regexes: section(header, bytes, Section::Regexes)?,
+            regex_words: section(header, bytes, Section::RegexWords)?,
         })
     }
 

@@ -252,6 +252,10 @@ macro_rules! for_each_opcode {
             /// `R[a] := *(width c *)(R[b] + imm)` of the current process's memory
             0x8a LoadUser ldu { a: LongDef, b: LongUse, c: MemoryWidth, imm: Int } [fails];
 
+            // ---- regular expressions -------------------------------------------------
+            /// `R[a] := S[b] =~ RE[imm]`; `matched()` and its kin tell about it from now on
+            0x90 Match rmatch { a: LongDef, b: StrUse, imm: Regex } [fails];
+
             // ---- overloaded functions ------------------------------------------------
             /// return 0 or "" and have the caller try the next overload (`next`)
             0xa0 Decline declin { } [ends];
@@ -322,6 +326,8 @@ pub enum OperandKind {
     Helper,
     /// A format.
     Format,
+    /// A regular expression.
+    Regex,
     /// A [`crate::probe::ContextWord`].
     Word,
     /// A [`crate::image::Width`].
@@ -390,6 +396,7 @@ pub mod role {
         Function: FunctionId = |v| v.0.into();
         Helper: HelperId = |v| (v as u16).into();
         Format: FormatId = |v| v.0.into();
+        Regex: RegexId = |v| v.0.into();
         Word: ContextWord = |v| v.to_raw().into();
         MemoryWidth: Width = |v| (v as u8).into();
     }

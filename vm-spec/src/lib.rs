@@ -5,6 +5,7 @@
 //! isa        the instruction table: every opcode once, with its operands' roles
 //! insn       the eight bytes of an instruction
 //! helper     the functions a program may ask the host for
+//! regex      regular expressions as tables
 //! probe      kinds of probe and what a handler may read of its context
 //! image      the fixed layout the kernel reads, and the checked reader over it
 //! verify     the rules; the only maker of `Verified`
@@ -42,4 +43,5 @@ pub mod isa;
 pub mod limits;
 pub mod probe;
 pub mod record;
+pub mod regex;
 pub mod verify;

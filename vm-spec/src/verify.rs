@@ -35,6 +35,8 @@
 //!     nothing.
 //! 18. **Work**: lock sets times calls stay within a fixed multiple of the image's
 //!     size, so that verification is linear.
+//! 19. **Regexes**: the tables of the regular expressions follow each other, and every
+//!     class, state, step, thread and slot in them exists.
 
 mod code;
 mod tables;
@@ -95,11 +97,13 @@ pub enum Rule {
     Returns = 17,
     /// Rule 18.
     Work = 18,
+    /// Rule 19.
+    Regexes = 19,
 }
 
 impl Rule {
     /// All rules by number.
-    pub const ALL: [Rule; 18] = [
+    pub const ALL: [Rule; 19] = [
         Rule::Reserved,
         Rule::Strings,
         Rule::Partition,
@@ -118,6 +122,7 @@ impl Rule {
         Rule::Catches,
         Rule::Returns,
         Rule::Work,
+        Rule::Regexes,
     ];
 
     /// The rule with this number.
@@ -145,6 +150,7 @@ impl Rule {
             Rule::Needs => "a context word or helper is used that was not declared",
             Rule::Catches => "a catch range does not fit its function",
             Rule::Returns => "a return does not give what the function declares",
+            Rule::Regexes => "a regular expression's tables make no sense",
             Rule::Work => "the program is too tangled to verify in linear time",
         }
     }
@@ -169,6 +175,8 @@ pub enum Site {
     Probe(u32),
     /// Format n.
     Format(u32),
+    /// Regular expression n.
+    Regex(u32),
 }
 
 impl Site {
@@ -183,6 +191,7 @@ impl Site {
             Site::Scalar(n) => (5, n),
             Site::Probe(n) => (6, n),
             Site::Format(n) => (7, n),
+            Site::Regex(n) => (8, n),
         }
     }
 
@@ -197,6 +206,7 @@ impl Site {
             5 => Site::Scalar(n),
             6 => Site::Probe(n),
             7 => Site::Format(n),
+            8 => Site::Regex(n),
             _ => return None,
         })
     }
@@ -213,6 +223,7 @@ impl core::fmt::Display for Site {
             Site::Scalar(n) => write!(f, "scalar {n}"),
             Site::Probe(n) => write!(f, "probe {n}"),
             Site::Format(n) => write!(f, "format {n}"),
+            Site::Regex(n) => write!(f, "regular expression {n}"),
         }
     }
 }

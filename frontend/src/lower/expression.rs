@@ -7,9 +7,10 @@ use super::body::Body;
 use super::fold::{constant, mutates};
 use super::iterate::stat_operation;
 use crate::program::Type;
+use crate::regex::{Groups, Regex};
 use crate::types::calls::printing;
-use frontend_syntax::Span;
 use frontend_syntax::ast::{BinaryOperator, Expression, ExpressionKind, UnaryOperator};
+use frontend_syntax::{Diagnostic, Span};
 use vm_spec::helper::HelperId;
 use vm_spec::ids::{MapId, Reg, StrReg};
 use vm_spec::image::{ReturnKind, StatField, ValueKind};
@@ -155,6 +156,12 @@ impl<'p> Body<'_, 'p> {
                 self.emit(asm::mget(to, longs, strings, map), e.token);
             }
             ExpressionKind::Call { function, arguments } => self.call(function, arguments, e, to.0),
+            ExpressionKind::Match { left, regex, negated } => {
+                self.regex_match(left, regex, to, e.token);
+                if *negated {
+                    self.emit(asm::isz(to, to), e.token);
+                }
+            }
             ExpressionKind::Unary { operator, operand } => {
                 let operand = self.long(operand);
                 let insn = match operator {
@@ -295,6 +302,24 @@ impl<'p> Body<'_, 'p> {
             B::GreaterOrEqual | B::Concatenate => asm::le(to, b, a),
         };
         self.emit(insn, token);
+    }
+
+    /// 1 if the text matches, 0 if not.
+    fn regex_match(&mut self, left: &'p Expression, pattern: &[u8], to: Reg, token: Span) {
+        let text = self.text(left);
+        let groups = match self.context.program.asks_for_groups {
+            true => Groups::Wanted,
+            false => Groups::Unwanted,
+        };
+        match Regex::parse(pattern).and_then(|regex| regex.compile(groups)) {
+            Ok(spec) => {
+                let regex = self.context.builder.regex(pattern, &spec);
+                self.emit(asm::rmatch(to, text, regex), token);
+            }
+            Err(error) => {
+                self.context.diagnostics.push(Diagnostic::semantic(error.to_string(), token));
+            }
+        }
     }
 
     /// Evaluates a string into a register.

@@ -108,6 +108,12 @@ impl Pass<'_> {
             _ => {}
         }
         match HelperId::from_name(name) {
+            Some(HelperId::Matched | HelperId::MatchedStr | HelperId::Groups)
+                if !self.program.asks_for_groups =>
+            {
+                self.program.asks_for_groups = true;
+                self.call(function, arguments, want, span, body)
+            }
             Some(helper) => self.call_helper(helper, function, arguments, span, body),
             None => {
                 self.unknown_function(function);

@@ -4,6 +4,7 @@
 use super::{Body, Pass, Want, first_inferred, has_declared_type};
 use crate::names::similar;
 use crate::program::{Known, Type};
+use crate::regex::Regex;
 use frontend_syntax::ast::{self, BinaryOperator, Expression, ExpressionKind};
 use frontend_syntax::{Diagnostic, Span};
 use vm_spec::build::Histogram;
@@ -114,12 +115,11 @@ impl Pass<'_> {
                 self.expression(bucket, Want::Type(Type::Long), body);
                 is(Type::Long)
             }
-            ExpressionKind::Match { left, .. } => {
+            ExpressionKind::Match { left, regex, .. } => {
                 self.expression(left, Want::Type(Type::Text), body);
-                self.error(Diagnostic::semantic(
-                    "regular expressions are not supported by this version",
-                    e.token,
-                ));
+                if let Err(error) = Regex::parse(regex) {
+                    self.error(Diagnostic::semantic(error.to_string(), e.token));
+                }
                 is(Type::Long)
             }
             ExpressionKind::At { name, .. } if name.text == ast::EMBEDDED_C => {

@@ -404,7 +404,7 @@ pub enum ExpressionKind {
     Match {
         /// The string.
         left: Box<Expression>,
-        /// The expression, escapes as they stand.
+        /// The expression.
         regex: Vec<u8>,
         /// `!~`.
         negated: bool,

@@ -400,10 +400,8 @@ impl Printer {
             }
             ExpressionKind::Match { left, regex, negated } => {
                 self.operand(left);
-                self.put(if *negated { " !~ \"" } else { " =~ \"" });
-                // Its escapes are still there.
-                self.put(&String::from_utf8_lossy(regex));
-                self.put("\"");
+                self.put(if *negated { " !~ " } else { " =~ " });
+                self.text(regex);
             }
             ExpressionKind::Target(target) => self.target(target),
             _ => self.at(expression),

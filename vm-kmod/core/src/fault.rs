@@ -36,6 +36,12 @@ pub enum Fault {
     StaleCursor,
     /// An output item is longer than the run's whole output buffer.
     OutputTooLong,
+    /// This group was asked for, and the last match failed.
+    NoMatch(i64),
+    /// The number of groups was asked for, and the last match failed.
+    NoMatchToCount,
+    /// The expression that matched last has no such group.
+    NoGroup(i64),
     /// Something that the verifier has ruled out. Cannot be caught.
     Impossible,
 }
@@ -65,6 +71,9 @@ impl Fault {
             Fault::StaleCursor => 13,
             Fault::OutputTooLong => 14,
             Fault::Impossible => 15,
+            Fault::NoMatch(_) => 16,
+            Fault::NoMatchToCount => 17,
+            Fault::NoGroup(_) => 18,
         }
     }
 
@@ -104,9 +113,36 @@ impl Fault {
             Fault::Raised(_) => {}
             Fault::StaleCursor => sink.put(b"array changed during its iteration"),
             Fault::OutputTooLong => sink.put(b"output item too long"),
+            Fault::NoMatch(n) => {
+                sink.put(b"Attempted to get subexpression ");
+                decimal(&mut sink, n);
+                sink.put(b" from failed match");
+            }
+            Fault::NoMatchToCount => {
+                sink.put(b"Attempted to get subexpression count from failed match");
+            }
+            Fault::NoGroup(n) => {
+                sink.put(b"Attempted to get nonexistent subexpression ");
+                decimal(&mut sink, n);
+            }
             Fault::Impossible => sink.put(b"internal error"),
         }
         sink.written()
+    }
+}
+
+fn decimal(sink: &mut SliceSink<'_>, n: i64) {
+    if n < 0 {
+        sink.put(b"-");
+    }
+    let mut power = 1_000_000_000_000_000_000u64;
+    let value = n.unsigned_abs();
+    while power > 1 && value < power {
+        power /= 10;
+    }
+    while power > 0 {
+        sink.put(&[(value / power % 10) as u8 | b'0']);
+        power /= 10;
     }
 }
 

@@ -3,6 +3,7 @@
 //! are the host's.
 
 mod calendar;
+mod groups;
 mod quoted;
 mod text;
 
@@ -75,6 +76,9 @@ pub(crate) fn call(m: &mut Machine<'_>, window: &mut Window, insn: Word) -> Resu
         H::ReadUser => quoted::number(m.host, Space::User, x as u64, y)?,
         H::FindAny => text::find(string(0), x, |byte| string(1).contains(&byte)),
         H::FindOther => text::find(string(0), x, |byte| !string(1).contains(&byte)),
+        H::Matched => return groups::group(m, insn, x),
+        H::MatchedStr => return groups::group(m, insn, 0),
+        H::Groups => groups::count(m)?,
         H::Strlen => m.strings.get(insn.c()).length() as i64,
         H::IsInStr => text::position(string(0), string(1)).is_some().into(),
         H::Strpos => text::position(string(0), string(1)).map_or(-1, |at| at as i64),

@@ -9,6 +9,7 @@
 //! helpers    the pure helpers; the others go to the host
 //! strings    string references, the arena and its compaction
 //! map        hash tables with an order, in storage given by the caller
+//! regex      runs the tables of regular expressions
 //! stat       aggregates and histograms
 //! format     the engine of printf and sprintf, used by the loader, too
 //! fault      run-time errors and their words
@@ -46,6 +47,7 @@ mod machine;
 pub mod map;
 pub mod memory;
 mod ops;
+pub mod regex;
 pub mod stat;
 pub mod strings;
 

@@ -19,10 +19,10 @@
 use crate::fault::{Fault, MESSAGE_BYTES};
 use crate::memory::Frame;
 use crate::ops;
-use crate::strings::{StrRef, Strings};
+use crate::strings::{FIRST_FRAME, StrRef, Strings};
 use crate::{Host, Outcome, RunMemory};
 use core::sync::atomic::AtomicI64;
-use vm_spec::ids::{Pc, ProbeId, StrReg};
+use vm_spec::ids::{Pc, ProbeId, RegexId, StrReg};
 use vm_spec::image::{CatchRecord, FunctionRecord, Image, ReturnKind};
 use vm_spec::limits::FRAME_REGISTERS;
 use vm_spec::record::{Full, Writer};
@@ -119,6 +119,10 @@ pub(crate) struct Machine<'a> {
     pub(crate) long_result: i64,
     /// What a function returns, if it is a string.
     pub(crate) string_result: StrRef,
+    /// The regular expression that matched last, if the last one did.
+    pub(crate) last_match: Option<RegexId>,
+    /// Where regular expressions track their groups.
+    pub(crate) tracker: &'a mut [u16],
     /// The last function returned by `declin`.
     pub(crate) declined: bool,
 }
@@ -228,7 +232,7 @@ pub(crate) fn run(
 ) -> Outcome {
     let image = verified.image();
     let Some(record) = image.probes.get(probe.index()) else { return Outcome::Finished };
-    let RunMemory { longs, strings, order, frames, arena, output } = memory;
+    let RunMemory { longs, strings, order, frames, arena, output, tracker } = memory;
     let mut machine = Machine {
         image,
         scalars,
@@ -240,6 +244,8 @@ pub(crate) fn run(
         fault: Fault::Impossible,
         long_result: 0,
         string_result: StrRef::EMPTY,
+        last_match: None,
+        tracker,
         declined: false,
     };
     let mut stack = Stack { longs, frames, depth: 0, function: record.handler, base: 0 };
@@ -271,7 +277,7 @@ fn execute(machine: &mut Machine<'_>, stack: &mut Stack<'_>) -> Outcome {
         machine.lost(0);
         return Outcome::Fault;
     };
-    machine.strings.enter(0, handler.string_registers.into());
+    machine.strings.enter(FIRST_FRAME, handler.string_registers.into());
     machine.strings.begin(0, 0);
     stack.begin(handler, 0, 0);
     let mut pc = handler.first_insn as usize;

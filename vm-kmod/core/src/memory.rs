@@ -5,8 +5,12 @@
 //! words, whose size depends on the program alone: [`RunSizes::of`]. A run takes a
 //! [`RunMemory`] of it. Nothing has to be cleared between runs.
 
+use crate::regex;
+use crate::strings::FIRST_FRAME;
+use vm_spec::ids::RegexId;
 use vm_spec::image::{FunctionRecord, Image};
 use vm_spec::limits::{FRAME_REGISTERS, RUN_OUTPUT_BYTES};
+use vm_spec::regex::Tables;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Strings that can be made between two compactions of the arena, at least.
@@ -41,6 +45,8 @@ pub struct RunSizes {
     arena: usize,
     /// Bytes of output, in words.
     output: usize,
+    /// What regular expressions track their groups in, in words.
+    tracker: usize,
 }
 
 impl RunSizes {
@@ -53,7 +59,7 @@ impl RunSizes {
             usize::from(most).saturating_mul(nesting)
         };
         let longs = stack(|f| f.long_registers);
-        let strings = stack(|f| f.string_registers);
+        let strings = stack(|f| f.string_registers).saturating_add(FIRST_FRAME);
         let length = image.header.string_length as usize;
         let arena = strings.saturating_add(SPARE_STRINGS).saturating_mul(length);
         RunSizes {
@@ -63,16 +69,24 @@ impl RunSizes {
             frames: depth.saturating_mul(size_of::<Frame>().div_ceil(8)),
             arena: arena.div_ceil(8),
             output: RUN_OUTPUT_BYTES.div_ceil(8),
+            tracker: tracker_words(image).div_ceil(4),
         }
     }
 
     /// Words of one context.
     pub fn words(&self) -> usize {
         // String registers are counted twice: compaction sorts them.
-        [self.longs, self.strings, self.strings, self.frames, self.arena, self.output]
+        let strings = self.strings.saturating_mul(2);
+        [self.longs, strings, self.frames, self.arena, self.output, self.tracker]
             .iter()
             .fold(0, |sum: usize, &n| sum.saturating_add(n))
     }
+}
+
+/// Words of 16 bits that the widest regular expression needs.
+fn tracker_words(image: &Image<'_>) -> usize {
+    let tables = (0u32..).zip(image.regexes).filter_map(|(n, _)| Tables::of(image, RegexId(n)));
+    tables.map(|tables| regex::scratch_words(&tables)).max().unwrap_or(0)
 }
 
 fn calls_are_possible(image: &Image<'_>) -> bool {
@@ -89,6 +103,7 @@ pub struct RunMemory<'m> {
     pub(crate) frames: &'m mut [Frame],
     pub(crate) arena: &'m mut [u8],
     pub(crate) output: &'m mut [u8],
+    pub(crate) tracker: &'m mut [u16],
 }
 
 impl<'m> RunMemory<'m> {
@@ -100,7 +115,8 @@ impl<'m> RunMemory<'m> {
         let (order, words) = words.split_at_mut_checked(sizes.strings)?;
         let (frames, words) = words.split_at_mut_checked(sizes.frames)?;
         let (arena, words) = words.split_at_mut_checked(sizes.arena)?;
-        let (output, _) = words.split_at_mut_checked(sizes.output)?;
+        let (output, words) = words.split_at_mut_checked(sizes.output)?;
+        let (tracker, _) = words.split_at_mut_checked(sizes.tracker)?;
         Some(RunMemory {
             longs: <[i64]>::mut_from_bytes(longs.as_mut_bytes()).ok()?,
             strings,
@@ -108,6 +124,7 @@ impl<'m> RunMemory<'m> {
             frames: <[Frame]>::mut_from_bytes(frames.as_mut_bytes()).ok()?,
             arena: arena.as_mut_bytes(),
             output: output.as_mut_bytes(),
+            tracker: <[u16]>::mut_from_bytes(tracker.as_mut_bytes()).ok()?,
         })
     }
 }

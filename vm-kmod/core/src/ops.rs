@@ -6,6 +6,7 @@ mod integer;
 mod jump;
 mod map;
 mod output;
+mod regex;
 mod string;
 mod world;
 
@@ -16,6 +17,7 @@ use integer::*;
 use jump::*;
 use map::*;
 use output::*;
+use regex::*;
 use string::*;
 use world::*;
 

@@ -57,6 +57,11 @@ impl<'v> View<'v> {
     }
 }
 
+/// The register that holds the text of the last regular expression's match.
+const KEPT: usize = 0;
+/// First register of the handler's frame.
+pub(crate) const FIRST_FRAME: usize = KEPT + 1;
+
 /// The string registers of all frames and the arena.
 #[derive(Debug)]
 pub(crate) struct Strings<'a> {
@@ -84,6 +89,9 @@ impl<'a> Strings<'a> {
         arena: &'a mut [u8],
     ) -> Strings<'a> {
         let limit = (image.header.string_length as usize).saturating_sub(1);
+        if let Some(kept) = registers.get_mut(KEPT) {
+            *kept = 0;
+        }
         Strings { image, registers, order, arena, base: 0, end: 0, top: 0, limit, debt: 0 }
     }
 
@@ -133,6 +141,11 @@ impl<'a> Strings<'a> {
         self.put(self.base.wrapping_add(usize::from(register)), value.0);
     }
 
+    /// Keeps a string until another is kept, whatever happens to the registers.
+    pub(crate) fn keep(&mut self, string: StrRef) {
+        self.put(KEPT, string.0);
+    }
+
     /// A constant, cut off at the longest length.
     #[inline]
     pub(crate) fn constant(&self, id: StrId) -> StrRef {
@@ -163,6 +176,7 @@ impl<'a> Strings<'a> {
             self.compact();
         }
         let top = self.top.min(self.arena.len());
+        let kept = StrRef(self.registers.get(KEPT).copied().unwrap_or(0));
         let registers = self.registers.get(self.base..).unwrap_or_default();
         let (arena, free) = match self.arena.split_at_mut_checked(top) {
             Some(halves) => halves,
@@ -170,7 +184,7 @@ impl<'a> Strings<'a> {
         };
         let length = self.limit.min(free.len());
         let bytes = free.get_mut(..length).unwrap_or_default();
-        Room { registers, view: View { constants: self.image.bytes, arena }, bytes }
+        Room { kept, registers, view: View { constants: self.image.bytes, arena }, bytes }
     }
 
     /// Makes the first bytes of the room a string.
@@ -244,6 +258,7 @@ impl<'a> Strings<'a> {
 
 /// Room for a new string while the old ones can be read.
 pub(crate) struct Room<'r> {
+    kept: StrRef,
     registers: &'r [u64],
     view: View<'r>,
     /// Where the new string goes.
@@ -258,6 +273,11 @@ impl<'r> Room<'r> {
 }
 
 impl<'r> Room<'r> {
+    /// The string that [`Strings::keep`] has kept.
+    pub(crate) fn kept(&self) -> &'r [u8] {
+        self.view.bytes(self.kept)
+    }
+
     /// The tuple in the frame's registers, and the room.
     pub(crate) fn into_tuple(self, longs: &'r [i64], first: u8) -> (Keys<'r>, &'r mut [u8]) {
         let strings = self.registers.get(usize::from(first)..).unwrap_or_default();

@@ -29,6 +29,28 @@ records! {
         length: u32,
     }
 
+    /// A regular expression, see [`crate::regex`].
+    RegexRecord {
+        /// Its text.
+        pattern: u32,
+        /// Its first word in the `RegexWords` section.
+        first_word: u32,
+        /// Its number of words.
+        word_count: u32,
+        /// Classes of bytes that it tells apart.
+        class_count: u16,
+        /// States of its matcher.
+        state_count: u16,
+        /// Groups, the whole match among them; 0 if they are not tracked.
+        groups: u16,
+        /// States of its tracker.
+        track_states: u16,
+        /// Steps of its tracker.
+        step_count: u16,
+        /// Most threads of its tracker at a time.
+        width: u16,
+    }
+
     /// A function or handler.
     FunctionRecord {
         /// Name, for disassembly and messages.

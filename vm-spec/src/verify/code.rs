@@ -139,6 +139,7 @@ impl Scope<'_> {
             OperandKind::StrDef | OperandKind::StrUse => (0..strings).contains(&value),
             OperandKind::Int => true,
             OperandKind::Steps => value > 0,
+            OperandKind::Regex => in_table(value, self.image.regexes.len()),
             OperandKind::LongConst => in_table(value, self.image.longs.len()),
             OperandKind::StrConst => in_table(value, self.image.strings.len()),
             OperandKind::Target => return self.target(pc, info, value),

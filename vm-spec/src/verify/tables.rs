@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Rules 1 to 8 and 16: the records, each on its own.
+//! Rules 1 to 8, 16 and 19: the records, each on its own.
 
 use super::{Reject, Rule, Site, ensure, reject};
 use crate::format::Piece;
@@ -10,6 +10,7 @@ use crate::image::{
 };
 use crate::limits;
 use crate::probe::{Needs, ProbeKind};
+use crate::regex::Tables;
 
 pub(super) fn check(image: &Image<'_>) -> Result<(), Reject> {
     for n in 0..count(image.strings)? {
@@ -21,6 +22,7 @@ pub(super) fn check(image: &Image<'_>) -> Result<(), Reject> {
     for n in 0..count(image.formats)? {
         format(image, FormatId(n))?;
     }
+    regexes(image)?;
     functions(image)?;
     for (n, probe) in (0..).zip(image.probes) {
         check_probe(image, Site::Probe(n), probe)?;
@@ -121,6 +123,22 @@ fn format(image: &Image<'_>, id: FormatId) -> Result<(), Reject> {
     }
     let few = arguments <= limits::MAX_FORMAT_ARGUMENTS;
     ensure(few, Rule::Formats, site, arguments as u64)
+}
+
+/// The expressions' words follow each other, so that each is looked at once.
+fn regexes(image: &Image<'_>) -> Result<(), Reject> {
+    let mut words = 0u32;
+    for n in 0..count(image.regexes)? {
+        let site = Site::Regex(n);
+        let Some(record) = image.regexes.get(n as usize) else { break };
+        string(image, record.pattern, site)?;
+        ensure(record.first_word == words, Rule::Regexes, site, record.first_word.into())?;
+        words = words.saturating_add(record.word_count);
+        let sound = Tables::of(image, RegexId(n)).is_some_and(|tables| tables.are_sound());
+        ensure(sound, Rule::Regexes, site, record.word_count.into())?;
+    }
+    let all = image.regex_words.len() == words as usize;
+    ensure(all, Rule::Regexes, Site::Image, words.into())
 }
 
 fn functions(image: &Image<'_>) -> Result<(), Reject> {

@@ -198,7 +198,7 @@ impl Parser {
             _ => return self.tight_rest(left, COMPARISON),
         };
         let token = self.bump();
-        let regex = self.raw_text("literal string")?;
+        let regex = self.text("literal string")?;
         let height = self.above(&[left.height])?;
         let span = left.node.span.to(self.last_span());
         let kind = ExpressionKind::Match { left: Box::new(left.node), regex, negated };

@@ -232,14 +232,9 @@ impl Parser {
 
     /// A string with its escapes resolved.
     pub(super) fn text(&mut self, what: &str) -> Parse<Vec<u8>> {
-        self.raw_text(what).map(|raw| unescape(&raw))
-    }
-
-    /// A string with its escapes as they stand.
-    pub(super) fn raw_text(&mut self, what: &str) -> Parse<Vec<u8>> {
         match self.kind() {
             TokenKind::Text(text) => {
-                let text = text.to_vec();
+                let text = unescape(text);
                 self.bump();
                 Ok(text)
             }
