@@ -141,7 +141,8 @@ fn decimal(sink: &mut SliceSink<'_>, n: i64) {
         power /= 10;
     }
     while power > 0 {
-        sink.put(&[(value / power % 10) as u8 | b'0']);
+        let digit = value.checked_div(power).unwrap_or(0) % 10;
+        sink.put(&[digit as u8 | b'0']);
         power /= 10;
     }
 }
