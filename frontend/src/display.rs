@@ -5,7 +5,7 @@
 //! and nothing behind this pass knows of it.
 
 use crate::optimize::uses::{Collector, Uses, Variable};
-use crate::program::{Global, Probe, Program, Scope, Type};
+use crate::program::{Global, Keeping, Probe, Program, Scope, Type};
 use crate::types::{Owner, infer_bodies};
 use frontend_syntax::ast::{
     Aggregate, BinaryOperator, Block, Direction, Expression, ExpressionKind, Foreach, Name, SortBy,
@@ -49,6 +49,7 @@ pub(crate) fn add(program: &mut Program, script_files: &[FileId]) -> Vec<Diagnos
             bodies: vec![Rc::new(body)],
             condition: None,
             scope: Scope::default(),
+            keeping: Keeping::default(),
         });
     }
     let owners = (first..program.probes.len()).map(Owner::Probe).collect();

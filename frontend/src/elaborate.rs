@@ -8,7 +8,7 @@ mod prune;
 use crate::Request;
 use crate::library::{Library, Reader, used_variables, variables_in};
 use crate::names::similar;
-use crate::program::{Function, Global, Probe, Program, Scope, Type};
+use crate::program::{Function, Global, Keeping, Probe, Program, Scope, Type};
 use crate::syscalls::Wanted;
 use frontend_syntax::ast::{self, AliasKind, Item, Literal, ProbePoint};
 use frontend_syntax::preprocess::glob;
@@ -365,6 +365,7 @@ impl Pass<'_, '_, '_> {
             bodies,
             condition: frame.condition.clone(),
             scope: Scope::default(),
+            keeping: Keeping::default(),
         });
     }
 

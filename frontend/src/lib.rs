@@ -4,6 +4,7 @@
 //! ```text
 //! frontend_syntax   text                     -> AST
 //! elaborate         AST, library             -> probes with attach points and bodies
+//! target            bodies, kernel types     -> target variables as loads
 //! types             bodies                   -> a type for every variable
 //! lower             typed bodies             -> instructions, lock sets, source map
 //! vm_spec           instructions             -> image, verified
@@ -22,8 +23,10 @@ mod optimize;
 mod program;
 mod regex;
 pub mod syscalls;
+mod target;
 mod types;
 
+use debuginfo::Types;
 use frontend_syntax::{
     Diagnostic, Environment, FileId, ParseOptions, SourceMap, ast, parse_with_macros,
 };
@@ -59,6 +62,8 @@ pub struct Request<'a> {
     pub display_globals: bool,
     /// Drop what has no effect (off by `-u`).
     pub optimize: bool,
+    /// Types of the kernel at hand; `None` if nobody knows them.
+    pub types: Option<&'a Types>,
     /// The kernel that the preprocessor's conditions ask about.
     pub environment: &'a dyn Environment,
 }
@@ -78,6 +83,7 @@ impl<'a> Request<'a> {
             library: &[],
             display_globals: true,
             optimize: true,
+            types: None,
             environment,
         }
     }
@@ -143,7 +149,7 @@ impl Analyzed {
     /// How much there is of what.
     pub fn counts(&self) -> Counts {
         Counts {
-            probes: self.0.probes.len(),
+            probes: self.0.probes.iter().filter(|probe| !probe.keeping.serves_return).count(),
             functions: self.0.functions.len(),
             globals: self.0.globals.len(),
         }
@@ -249,6 +255,12 @@ impl<'a> Compiler<'a> {
                 let nowhere = frontend_syntax::Span::default();
                 diagnostics.push(Diagnostic::semantic("no probes found", nowhere));
             }
+        }
+        if !diagnostics.iter().any(Diagnostic::is_error) {
+            let Request { types, guru, .. } = self.request;
+            diagnostics.extend(target::resolve(&mut program, types, guru));
+        }
+        if !diagnostics.iter().any(Diagnostic::is_error) {
             diagnostics.extend(types::infer(&mut program));
         }
         if self.request.display_globals && !diagnostics.iter().any(Diagnostic::is_error) {
@@ -284,7 +296,8 @@ impl<'a> Compiler<'a> {
             script: self.request.name.to_owned(),
             producer: concat!("stapvm ", env!("CARGO_PKG_VERSION")).to_owned(),
         };
-        self.finish(Blob { image, points, source, meta }, diagnostics)
+        let relocations = analyzed.0.targets.relocations.clone();
+        self.finish(Blob { image, points, source, meta, relocations }, diagnostics)
     }
 
     fn define(&self, name: &str, default: u32) -> u32 {

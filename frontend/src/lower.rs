@@ -17,16 +17,17 @@ mod statement;
 mod target;
 
 use crate::program::{Global, Known, Program, Type};
+use crate::target::too_many_kept;
 use crate::{Request, define};
 use body::{Body, Lowered};
 use frontend_syntax::ast::{Block, Literal, Statement, StatementKind};
 use frontend_syntax::{Diagnostic, SourceMap, Span};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use vm_spec::blob::{ProbePoint, SourceEntry, SourceLine};
 use vm_spec::build::{
     self, Builder, CatchSpec, FunctionSpec, Histogram, Limits, MapSpec, ProbeSpec,
 };
-use vm_spec::ids::{FunctionId, MapId, ScalarId};
+use vm_spec::ids::{FunctionId, MapId, ProbeId, ScalarId};
 use vm_spec::image::{LockMode, Overflow, ReturnKind, ValueKind};
 use vm_spec::insn::Insn;
 use vm_spec::limits;
@@ -79,6 +80,9 @@ pub(crate) fn lower(
         .map(|global| global.keys.iter().flatten().map(|key| value_kind(*key)).collect())
         .collect();
     let histograms = maps().map(|global| global.histogram).collect();
+    for relocation in &program.targets.relocations {
+        builder.relocation(&relocation.to_string(), relocation.slot_kind());
+    }
     let functions = program.functions.iter().map(|_| builder.declare_function()).collect();
     let declines = program.functions.iter().map(|f| declines(&f.body)).collect();
     let mut context = Context {
@@ -99,6 +103,9 @@ pub(crate) fn lower(
     }
     let mut handlers: HashMap<(Vec<[u8; 8]>, Vec<CatchSpec>), FunctionId> = HashMap::new();
     let mut points = Vec::new();
+    let mut handlers_of: Vec<(FunctionId, Option<FunctionId>)> = Vec::new();
+    // The probe and the handler of each of the program's probes.
+    let mut made: Vec<(ProbeId, FunctionId)> = Vec::new();
     for probe in &program.probes {
         let handler = Body::handler(&mut context, probe);
         let bytes = handler.code.iter().map(encode).collect();
@@ -108,18 +115,43 @@ pub(crate) fn lower(
             id
         });
         let steps = steps(probe.kind, request);
-        let spec = ProbeSpec { name: probe.text.clone(), handler: id, kind: probe.kind, steps };
+        if let Some(message) = too_many_kept(&program.targets, &probe.keeping.kept) {
+            let span = probe.bodies.last().map_or(Span::default(), |body| body.span);
+            context.diagnostics.push(Diagnostic::semantic(message, span));
+        }
+        let saved = match probe.kind {
+            ProbeKind::FunctionReturn => program.targets.kept_counts(&probe.keeping.kept),
+            _ => (0, 0),
+        };
+        let saved = (saved.0 as u8, saved.1 as u8);
+        let name = probe.text.clone();
+        let spec = ProbeSpec { name, handler: id, kind: probe.kind, steps, saved };
+        let built = context.builder.probe(spec);
+        made.push((built, id));
+        if probe.keeping.serves_return {
+            continue;
+        }
+        let entry = probe.keeping.entry.and_then(|n| made.get(n)).copied();
+        handlers_of.push((id, entry.map(|(_, handler)| handler)));
         points.push(ProbePoint {
-            probe: context.builder.probe(spec),
+            probe: built,
             attach: probe.attach.clone(),
             optional: probe.optional,
             text: probe.text.clone(),
+            entry: entry.map(|(probe, _)| probe),
+            relocations: Vec::new(),
         });
     }
     if context.diagnostics.iter().any(Diagnostic::is_error) {
         return (None, context.diagnostics);
     }
     close(&mut lowered);
+    for (point, (handler, entry)) in points.iter_mut().zip(handlers_of) {
+        let used = |id: FunctionId| lowered.iter().filter(move |(other, _)| *other == id);
+        let both = used(handler).chain(entry.into_iter().flat_map(used));
+        let both: BTreeSet<u32> = both.flat_map(|(_, body)| body.relocations.clone()).collect();
+        point.relocations = both.into_iter().collect();
+    }
     // Ids are positions, in the order of declaration.
     lowered.sort_by_key(|(id, _)| *id);
     let Context { mut builder, mut diagnostics, .. } = context;
@@ -212,21 +244,29 @@ fn close(lowered: &mut [(FunctionId, Lowered)]) {
                 lowered[n].1.calls.iter().filter_map(|id| positions.get(id).copied()).collect();
             for callee in calls {
                 let (locks, needs) = (lowered[callee].1.locks.clone(), lowered[callee].1.needs);
-                changed |= lowered[n].1.absorb(&locks, needs);
+                let relocations = lowered[callee].1.relocations.clone();
+                changed |= lowered[n].1.absorb(&locks, needs, &relocations);
             }
         }
     }
 }
 
 impl Lowered {
-    fn absorb(&mut self, locks: &BTreeMap<build::Global, LockMode>, needs: Needs) -> bool {
+    fn absorb(
+        &mut self,
+        locks: &BTreeMap<build::Global, LockMode>,
+        needs: Needs,
+        relocations: &BTreeSet<u32>,
+    ) -> bool {
         let before = (self.locks.clone(), self.needs);
+        let used = self.relocations.len();
+        self.relocations.extend(relocations);
         for (global, mode) in locks {
             let held = self.locks.entry(*global).or_insert(*mode);
             *held = (*held).max(*mode);
         }
         self.needs = self.needs.union(needs);
-        before != (self.locks.clone(), self.needs)
+        before != (self.locks.clone(), self.needs) || used != self.relocations.len()
     }
 
     fn spec(&self) -> FunctionSpec {
@@ -286,7 +326,7 @@ fn source_map(
 
 /// What run-time errors say they are near.
 fn token(text: &str) -> String {
-    let is_name = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    let is_name = text.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '$'));
     let word: String = text.chars().take_while(|c| *c != '\n').take(40).collect();
     if is_name { format!("identifier '{word}'") } else { format!("operator '{word}'") }
 }

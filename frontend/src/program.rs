@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! A script with its probe points resolved: what the later passes work on.
 
+use crate::target::operation::{KeptId, Tables};
 use frontend_syntax::{Span, ast};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
@@ -81,6 +82,18 @@ pub(crate) struct Probe {
     pub(crate) bodies: Vec<Rc<ast::Block>>,
     pub(crate) condition: Option<Rc<ast::Expression>>,
     pub(crate) scope: Scope,
+    pub(crate) keeping: Keeping,
+}
+
+/// What a return probe knows of the function's entry.
+#[derive(Debug, Default)]
+pub(crate) struct Keeping {
+    /// Values that are kept from the entry.
+    pub(crate) kept: Vec<KeptId>,
+    /// Of a return probe: the probe of the program that keeps them.
+    pub(crate) entry: Option<usize>,
+    /// This is that probe: it is attached together with the return probe.
+    pub(crate) serves_return: bool,
 }
 
 #[derive(Debug, Default)]
@@ -90,6 +103,8 @@ pub(crate) struct Program {
     pub(crate) probes: Vec<Probe>,
     /// `matched()` or one of its kin is called.
     pub(crate) asks_for_groups: bool,
+    /// What target variables have become.
+    pub(crate) targets: Tables,
     /// Names of library functions to offer, if some call's function is not known.
     pub(crate) offered_functions: Vec<String>,
     globals_by_name: HashMap<String, Vec<usize>>,
@@ -211,7 +226,7 @@ impl Program {
         if !self.probes.is_empty() {
             out.push_str("# probes\n");
         }
-        for probe in &self.probes {
+        for probe in self.probes.iter().filter(|probe| !probe.keeping.serves_return) {
             let _ = writeln!(out, "{}", probe.text);
         }
         out

@@ -2,6 +2,7 @@
 //! Probe points to attach records of this kernel: wildcards are expanded, names get
 //! addresses.
 
+use crate::relocate::Relocated;
 use std::collections::HashSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -47,8 +48,9 @@ const BLACKLIST: &str = "/sys/kernel/debug/kprobes/blacklist";
 ///
 /// # Errors
 /// [`AttachError`]; optional points that match nothing are left out.
-pub fn plan(blob: &Blob, image: &Image<'_>) -> Result<Plan, AttachError> {
-    let mut points: Vec<&ProbePoint> = blob.points.iter().collect();
+pub fn plan(blob: &Blob, image: &Image<'_>, relocated: &Relocated) -> Result<Plan, AttachError> {
+    let points = blob.points.iter().enumerate().filter(|(n, _)| !relocated.drops(*n));
+    let mut points: Vec<&ProbePoint> = points.map(|(_, point)| point).collect();
     points.sort_by_key(|point| order(&point.attach));
     let symbols = Symbols::read(&points)?;
     let mut plan = Plan::default();
@@ -152,6 +154,7 @@ impl Plan {
             flags,
             address: symbol.address,
             extra: maxactive.into(),
+            value: point.entry.map_or(0, |entry| u64::from(entry.0) + 1),
             name_offset,
             name_length,
             point_offset,

@@ -87,6 +87,8 @@ pub struct Program<'a> {
     pub names: &'a [u8],
     /// Start values of globals.
     pub overrides: &'a [OverrideRecord],
+    /// What its relocation slots hold.
+    pub relocations: &'a [i64],
     /// What target() answers.
     pub target: i32,
     /// Bytes of each CPU's ring.
@@ -131,6 +133,8 @@ impl Device {
             names_bytes: program.names.len() as u32,
             override_count: program.overrides.len() as u32,
             overrides: program.overrides.as_ptr().addr() as u64,
+            relocations: program.relocations.as_ptr().addr() as u64,
+            relocation_count: program.relocations.len() as u32,
             target: program.target,
             ..Load::default()
         };
@@ -223,6 +227,7 @@ fn refusal(load: &Load) -> Option<String> {
         }
         STAGE_MEMORY => "its arrays need too much memory".to_owned(),
         STAGE_ATTACH => format!("attach record {} is wrong", load.index),
+        STAGE_RELOCATION => format!("relocation {} is wrong ({:#x})", load.index, load.value),
         STAGE_OVERRIDE => format!("global variable override {} is wrong", load.index),
         _ => return None,
     })

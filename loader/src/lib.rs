@@ -7,6 +7,8 @@
 //! program    programs in files
 //! compile    (stap only) the frontend's passes with their pass lines
 //! attach     probe points -> attach records of this kernel
+//! types      where the types of a kernel are
+//! relocate   relocations -> numbers of this kernel
 //! device     /dev/stapvm: ioctls and mapped rings; all `unsafe` of this crate
 //! ring       records of all rings in their order
 //! output     items of a record -> text
@@ -26,6 +28,8 @@ pub mod library;
 pub mod options;
 pub mod output;
 pub mod program;
+pub mod relocate;
 pub mod ring;
 pub mod session;
+pub mod types;
 pub mod user;

@@ -4,7 +4,9 @@
 use crate::attach::{AttachError, plan};
 use crate::device::{Device, DeviceError, Program};
 use crate::output::Printer;
+use crate::relocate::{RelocateError, relocate};
 use crate::ring::Merge;
+use crate::types::Kernel;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal};
 use nix::time::{ClockId, clock_gettime};
 use std::fs::File;
@@ -48,6 +50,9 @@ pub enum RunError {
     /// A probe point has no place on this kernel.
     #[error(transparent)]
     Attach(#[from] AttachError),
+    /// The kernel does not have what a probe needs.
+    #[error(transparent)]
+    Relocate(#[from] RelocateError),
     /// The kernel refused a probe.
     #[error("probe {point} registration error: {error}")]
     Registration {
@@ -95,7 +100,12 @@ pub fn run(blob: &Blob, options: &RunOptions) -> Result<Ended, RunError> {
     let image = verified.image();
     catch_signals()?;
     let mut device = Device::open()?;
-    let plan = plan(blob, image)?;
+    let relocated = relocate(blob, &Kernel::Running.types())?;
+    for dropped in &relocated.dropped {
+        let point = blob.points.get(dropped.point).map_or("?", |point| point.text.as_str());
+        eprintln!("WARNING: probe {point} is left out: {}", dropped.reason);
+    }
+    let plan = plan(blob, image, &relocated)?;
     let mut names = plan.names;
     let overrides = overrides(image, &options.overrides, &mut names)?;
     let mut child = options.command.as_deref().map(StoppedChild::spawn).transpose()?;
@@ -109,6 +119,7 @@ pub fn run(blob: &Blob, options: &RunOptions) -> Result<Ended, RunError> {
         attachments: &plan.records,
         names: &names,
         overrides: &overrides,
+        relocations: &relocated.slots,
         target: target.unwrap_or(0),
         ring_bytes: ring_bytes.next_power_of_two().min(MAX_RING_BYTES),
     })?;

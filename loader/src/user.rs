@@ -8,10 +8,12 @@
 
 use crate::attach::plan;
 use crate::output::Printer;
+use crate::relocate::relocate;
 use crate::session::{
     Counts, Ended, Out, RunError, RunOptions, StoppedChild, catch_signals, closing_words,
     interrupted, open_output,
 };
+use crate::types::Kernel;
 use nix::poll::{PollTimeout, poll};
 use std::io::{self, BufWriter};
 use std::time::{Duration, Instant};
@@ -56,7 +58,8 @@ pub fn run(blob: &Blob, options: &RunOptions) -> Result<Ended, RunError> {
         points: blob.points.iter().filter(|p| is_here(&p.attach)).cloned().collect(),
         ..blob.clone()
     };
-    let records = plan(&here, &image)?.records;
+    let relocated = relocate(&here, &Kernel::Running.types())?;
+    let records = plan(&here, &image, &relocated)?.records;
     let out = BufWriter::with_capacity(1 << 16, open_output(options)?);
     let mut run = UserRun {
         session: Session::new(verified, world)?,
@@ -67,6 +70,7 @@ pub fn run(blob: &Blob, options: &RunOptions) -> Result<Ended, RunError> {
         errors: 0,
         overload: 0,
     };
+    run.session.set_relocations(relocated.slots);
     run.overrides(&options.overrides)?;
     match run.all(&records, child.as_mut(), options.timeout) {
         // Nobody reads any more: what has been said must do.

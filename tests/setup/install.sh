@@ -56,9 +56,14 @@ kernel() {
 	echo "$release" >"$folder/release"
 }
 
-packages ca-certificates gcc make bc libelf-dev kmod busybox-static qemu-system-x86
+packages ca-certificates gcc make bc libelf-dev kmod busybox-static qemu-system-x86 \
+	binutils lz4 xz-utils zstd
 kernel 6.1 6.1.
 kernel 6.12 6.12.
+for series in 6.1 6.12; do
+	folder=$guests/$series
+	[ -s "$folder/vmlinux.btf" ] || bash tests/setup/btf.sh "$folder/vmlinuz" "$folder/vmlinux.btf"
+done
 
 target=x86_64-unknown-none
 rustup component list --installed | grep -q '^rust-src' || rustup component add rust-src

@@ -19,12 +19,15 @@
 #define STAPVM_MAX_IMAGE_BYTES 0x1000000U
 #define STAPVM_MAX_ATTACHMENTS 0x20000U
 #define STAPVM_MAX_MAP_BYTES 0x40000000U
+#define STAPVM_MAX_RELOCATIONS 0x10000U
+#define STAPVM_SAVED_STRING_BYTES 0x200U
 #define STAPVM_STAGE_NONE 0x0U
 #define STAPVM_STAGE_IMAGE 0x1U
 #define STAPVM_STAGE_VERIFY 0x2U
 #define STAPVM_STAGE_MEMORY 0x3U
 #define STAPVM_STAGE_ATTACH 0x4U
 #define STAPVM_STAGE_OVERRIDE 0x5U
+#define STAPVM_STAGE_RELOCATION 0x6U
 #define STAPVM_SESSION_EMPTY 0x0U
 #define STAPVM_SESSION_LOADED 0x1U
 #define STAPVM_SESSION_STARTING 0x2U
@@ -58,6 +61,9 @@ struct stapvm_load {
 	__u32 names_bytes; /* Their number. */
 	__u32 override_count; /* Number of overrides. */
 	__u64 overrides; /* Values that globals start with instead of the image's, an array of OverrideRecord. */
+	__u64 relocations; /* What the image's relocation slots hold on this kernel, an array of 64-bit numbers. */
+	__u32 relocation_count; /* Their number, that of the image. */
+	__u32 reserved; /* Zero. */
 	__s32 target; /* What target() answers. */
 	__u32 flags; /* Zero. */
 	__u32 ring_stride; /* Out: from one ring's mmap offset to the next, in bytes. */
@@ -68,14 +74,14 @@ struct stapvm_load {
 	__u32 index; /* Out: the place's index. */
 	__u64 value; /* Out: the value that broke it. */
 };
-static_assert(sizeof(struct stapvm_load) == 96);
+static_assert(sizeof(struct stapvm_load) == 112);
 
 /* One attachment: a probe and one place in the kernel that makes it run. */
 struct stapvm_attach {
 	__u32 probe; /* The probe's index in the image. */
 	__u32 flags; /* ATTACH_*. */
 	__u64 address; /* Kernel address of the function or instruction; 0: the kernel looks `name` up. */
-	__u64 value; /* Timer: period in ns. System call: its number. Profile: hits a second for each CPU. */
+	__u64 value; /* Timer: period in ns. System call: its number. Profile: hits a second for each CPU. Function return: 1 + the probe that runs at the function's entry and keeps values, or 0. */
 	__u64 extra; /* Timer: random part of the period in ns. Function return: maxactive, or 0. */
 	__u32 name_offset; /* Function or tracepoint: offset of its name in the names. */
 	__u32 name_length; /* Length of the name. */

@@ -273,6 +273,51 @@ __kprobes int stapvm_glue_read_user(u64 address, u8 *out, size_t length)
 	return !copy_from_user_nofault(out, (const void __user *)(unsigned long)address, length);
 }
 
+static __always_inline const struct stapvm_probe *saver(const struct stapvm_hit *hit)
+{
+	return &hit->session->probes[hit->attachment->probe];
+}
+
+__kprobes void stapvm_glue_save_long(struct stapvm_hit *hit, u32 number, s64 value)
+{
+	if (hit->saved && hit->at_entry && number < saver(hit)->saved_longs)
+		hit->saved->longs[number] = value;
+}
+
+__kprobes s64 stapvm_glue_saved_long(struct stapvm_hit *hit, u32 number)
+{
+	return hit->saved && number < saver(hit)->saved_longs ? hit->saved->longs[number] : 0;
+}
+
+static __always_inline struct stapvm_saved_string *saved_string(struct stapvm_hit *hit, u32 number)
+{
+	const struct stapvm_probe *probe = saver(hit);
+	struct stapvm_saved_string *strings;
+
+	if (!hit->saved || number >= probe->saved_strings)
+		return NULL;
+	strings = (struct stapvm_saved_string *)&hit->saved->longs[probe->saved_longs];
+	return &strings[number];
+}
+
+__kprobes void stapvm_glue_save_string(struct stapvm_hit *hit, u32 number, const u8 *text,
+				       size_t length)
+{
+	struct stapvm_saved_string *string = saved_string(hit, number);
+
+	if (string && hit->at_entry)
+		string->length = put(string->text, sizeof(string->text), text, length);
+}
+
+__kprobes size_t stapvm_glue_saved_string(struct stapvm_hit *hit, u32 number, u8 *out, size_t room)
+{
+	struct stapvm_saved_string *string = saved_string(hit, number);
+
+	if (!string)
+		return 0;
+	return put(out, room, string->text, min_t(size_t, string->length, sizeof(string->text)));
+}
+
 __kprobes void stapvm_glue_emit(struct stapvm_hit *hit, const u8 *record, size_t length)
 {
 	stapvm_ring_write(hit->session, record, length);

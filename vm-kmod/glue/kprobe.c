@@ -39,10 +39,43 @@ static __kprobes int on_return(struct kretprobe_instance *instance, struct pt_re
 	if (unlikely(!probe))
 		return 0;
 	attachment = container_of(probe, struct stapvm_attachment, kretprobe.probe);
+	hit.saved = probe->data_size ? (struct stapvm_saved *)instance->data : NULL;
 	hit.session = attachment->session;
 	hit.attachment = attachment;
 	stapvm_hit(&hit);
 	return 0;
+}
+
+/*
+ * The entry of a function whose return probe wants to know something of it. Unless
+ * that was kept, the return is not a hit: what skipped it has been counted.
+ */
+static __kprobes int on_entry_of_return(struct kretprobe_instance *instance,
+					struct pt_regs *regs)
+{
+	struct kretprobe *probe = get_kretprobe(instance);
+	struct stapvm_attachment *attachment;
+	struct stapvm_hit hit = { .regs = regs, .at_entry = true };
+
+	if (unlikely(!probe))
+		return 1;
+	attachment = container_of(probe, struct stapvm_attachment, kretprobe.probe);
+	hit.saved = (struct stapvm_saved *)instance->data;
+	hit.session = attachment->session;
+	hit.attachment = attachment;
+	hit.through_trap = !kprobe_ftrace(&probe->kp);
+	memset(instance->data, 0, probe->data_size);
+	stapvm_hit(&hit);
+	return !hit.finished;
+}
+
+/* Bytes that are kept from the entry to the return. */
+static size_t saved_bytes(const struct stapvm_attachment *attachment)
+{
+	const struct stapvm_probe *probe = &attachment->session->probes[attachment->probe];
+
+	return probe->saved_longs * sizeof(s64) +
+	       probe->saved_strings * sizeof(struct stapvm_saved_string);
 }
 
 /* Names the place in the kprobe: the address if the loader knows it, or a copy of the name. */
@@ -88,6 +121,10 @@ int stapvm_kretprobe_attach(struct stapvm_attachment *attachment)
 	int error;
 
 	probe->handler = on_return;
+	if (attachment->has_entry) {
+		probe->entry_handler = on_entry_of_return;
+		probe->data_size = saved_bytes(attachment);
+	}
 	probe->maxactive = attachment->extra ? (int)attachment->extra : default_maxactive();
 	error = set_place(attachment, &probe->kp, &attachment->kretprobe.symbol);
 	if (error)

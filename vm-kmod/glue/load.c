@@ -49,7 +49,7 @@ static int check_sizes(const struct stapvm_load *load)
 {
 	if (load->abi_version != STAPVM_ABI_VERSION)
 		return -EPROTO;
-	if (load->flags || load->image_bytes % sizeof(u64))
+	if (load->flags || load->reserved || load->image_bytes % sizeof(u64))
 		return -EINVAL;
 	if (!is_power_of_2(load->ring_bytes) || load->ring_bytes < STAPVM_MIN_RING_BYTES ||
 	    load->ring_bytes > STAPVM_MAX_RING_BYTES)
@@ -60,6 +60,7 @@ static int check_sizes(const struct stapvm_load *load)
 		return -EINVAL;
 	if (load->image_bytes > STAPVM_MAX_IMAGE_BYTES ||
 	    load->attachment_count > STAPVM_MAX_ATTACHMENTS ||
+	    load->relocation_count > STAPVM_MAX_RELOCATIONS ||
 	    load->names_bytes > MAX_NAMES_BYTES || load->override_count > MAX_OVERRIDES)
 		return -E2BIG;
 	return 0;
@@ -83,6 +84,24 @@ static int load_program(struct stapvm_session *session, struct stapvm_load *load
 	load->rule = refusal.rule;
 	load->site = refusal.site;
 	return refuse(load, refusal.stage, refusal.index, refusal.value);
+}
+
+static int load_relocations(struct stapvm_session *session, struct stapvm_load *load)
+{
+	s64 *slots, bad;
+
+	if (load->relocation_count != session->layout.relocation_count)
+		return refuse(load, STAPVM_STAGE_RELOCATION, load->relocation_count, 0);
+	slots = copy_array(load->relocations, load->relocation_count, sizeof(*slots));
+	if (IS_ERR(slots))
+		return PTR_ERR(slots);
+	if (!slots)
+		return 0;
+	session->relocations = slots;
+	bad = stapvm_vm_set_relocations(session->program, slots);
+	if (bad >= 0)
+		return refuse(load, STAPVM_STAGE_RELOCATION, bad, slots[bad]);
+	return 0;
 }
 
 static int create_globals(struct stapvm_session *session, struct stapvm_load *load)
@@ -123,6 +142,10 @@ static int create_probes(struct stapvm_session *session)
 		struct stapvm_probe *probe = &session->probes[i];
 
 		probe->kind = stapvm_vm_probe_kind(session->program, i);
+		u32 saved = stapvm_vm_probe_saved(session->program, i);
+
+		probe->saved_longs = saved;
+		probe->saved_strings = saved >> 8;
 		probe->needs_registers = stapvm_vm_probe_needs_registers(session->program, i);
 		probe->locks = stapvm_vm_probe_locks(session->program, i, &probe->lock_count);
 	}
@@ -170,6 +193,13 @@ static int fill_attachment(struct stapvm_session *session, struct stapvm_attachm
 	} else {
 		attachment->point = stapvm_vm_probe_name(session->program, record->probe,
 							 &attachment->point_length);
+	}
+	if (attachment->kind == STAPVM_PROBE_FUNCTION_RETURN && record->value) {
+		if (record->value > session->layout.probe_count ||
+		    session->probes[record->value - 1].kind != STAPVM_PROBE_FUNCTION_ENTRY)
+			return -EINVAL;
+		attachment->has_entry = true;
+		attachment->entry_probe = record->value - 1;
 	}
 	return stapvm_attach_check(attachment);
 }
@@ -238,6 +268,8 @@ static int load_all(struct stapvm_session *session, struct stapvm_load *load)
 	if (!error)
 		error = load_program(session, load);
 	if (!error)
+		error = load_relocations(session, load);
+	if (!error)
 		error = create_globals(session, load);
 	if (!error)
 		error = create_probes(session);
@@ -299,6 +331,8 @@ void stapvm_unload(struct stapvm_session *session)
 	session->locks = NULL;
 	kfree(session->program);
 	session->program = NULL;
+	kvfree(session->relocations);
+	session->relocations = NULL;
 	kvfree(session->image);
 	session->image = NULL;
 }

@@ -45,7 +45,8 @@ static noinline __kprobes void count_error(struct stapvm_session *session)
 static __always_inline void run_in_context(struct stapvm_hit *hit, bool patient)
 {
 	struct stapvm_session *session = hit->session;
-	u32 index = hit->attachment->probe;
+	const struct stapvm_attachment *attachment = hit->attachment;
+	u32 index = hit->at_entry ? attachment->entry_probe : attachment->probe;
 	const struct stapvm_probe *probe = &session->probes[index];
 	int fault;
 
@@ -56,7 +57,10 @@ static __always_inline void run_in_context(struct stapvm_hit *hit, bool patient)
 	}
 	fault = stapvm_vm_run(session->program, index, hit->context->memory, hit);
 	stapvm_locks_release(session, probe);
-	this_cpu_inc(session->counters->handled);
+	hit->finished = !fault;
+	/* What runs at the entry belongs to the hit that the return will be. */
+	if (!hit->at_entry || fault)
+		this_cpu_inc(session->counters->handled);
 	if (unlikely(fault))
 		count_error(session);
 }

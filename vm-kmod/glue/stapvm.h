@@ -71,6 +71,8 @@ struct stapvm_probe {
 	u32 lock_count;
 	u32 kind;
 	bool needs_registers;	/* others than those of arguments */
+	u8 saved_longs;		/* kept for it from the function's entry */
+	u8 saved_strings;
 };
 
 /* A probe and one place that makes it run. */
@@ -80,6 +82,8 @@ struct stapvm_attachment {
 	u32 kind;
 	u32 flags;
 	bool armed;
+	bool has_entry;		/* entry_probe runs at the function's entry */
+	u32 entry_probe;
 	bool via_ftrace;	/* a function's entry: ftrace.c has it, not kprobe.c */
 	u64 address;
 	u64 value;
@@ -134,6 +138,7 @@ struct stapvm_session {
 	struct stapvm_vm_program *program;
 	struct stapvm_vm_layout layout;
 	u64 *storage;
+	s64 *relocations;
 	struct stapvm_lock *locks;
 	struct stapvm_probe *probes;
 	u8 *names;
@@ -161,11 +166,25 @@ struct stapvm_hit {
 	const u64 *trace_arguments;
 	s64 syscall_number;
 	s64 result;
+	/* What a return probe keeps from the function's entry, or NULL. */
+	struct stapvm_saved *saved;
+	bool at_entry;		/* it is the attachment's entry probe that runs */
+	bool finished;		/* out: the handler went to its end without a fault */
 	/* The way here went through a trap that counts as an NMI but is none. */
 	bool through_trap;
 };
 
 #define STAPVM_TRACE_ARGUMENTS	12
+
+struct stapvm_saved_string {
+	u64 length;
+	u8 text[STAPVM_SAVED_STRING_BYTES];
+};
+
+/* Longs of the probe, then its strings. */
+struct stapvm_saved {
+	s64 longs[0];
+};
 
 /* session.c */
 struct stapvm_session *stapvm_session_create(void);

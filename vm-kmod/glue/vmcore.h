@@ -28,7 +28,7 @@ struct stapvm_vm_layout {
 	u32 probe_count;
 	u32 max_errors;
 	u32 max_skipped;
-	u32 reserved;
+	u32 relocation_count;
 };
 static_assert(sizeof(struct stapvm_vm_layout) == 40);
 
@@ -63,6 +63,13 @@ void stapvm_vm_init_map(struct stapvm_vm_program *program, u32 map);
 int stapvm_vm_override_scalar(struct stapvm_vm_program *program, u32 scalar, s64 value);
 int stapvm_vm_override_string(struct stapvm_vm_program *program, u32 map,
 			      const u8 *text, size_t length);
+/*
+ * Takes layout.relocation_count words, which stay as they are as long as the program.
+ * Returns -1, or the first of them that makes no sense.
+ */
+s64 stapvm_vm_set_relocations(struct stapvm_vm_program *program, const s64 *slots);
+/* Longs (low byte) and strings (next byte) kept for it from the function's entry. */
+u32 stapvm_vm_probe_saved(const struct stapvm_vm_program *program, u32 probe);
 /* STAPVM_PROBE_* of a probe, 0 if there is no such probe. */
 u32 stapvm_vm_probe_kind(const struct stapvm_vm_program *program, u32 probe);
 /* Does its handler read registers other than those of arguments? */
@@ -85,6 +92,10 @@ size_t stapvm_glue_helper_string(struct stapvm_hit *hit, u32 helper, u8 *out, si
 s64 stapvm_glue_context_word(struct stapvm_hit *hit, u32 word);
 int stapvm_glue_read_kernel(u64 address, u8 *out, size_t length);
 int stapvm_glue_read_user(u64 address, u8 *out, size_t length);
+void stapvm_glue_save_long(struct stapvm_hit *hit, u32 number, s64 value);
+s64 stapvm_glue_saved_long(struct stapvm_hit *hit, u32 number);
+void stapvm_glue_save_string(struct stapvm_hit *hit, u32 number, const u8 *text, size_t length);
+size_t stapvm_glue_saved_string(struct stapvm_hit *hit, u32 number, u8 *out, size_t room);
 void stapvm_glue_emit(struct stapvm_hit *hit, const u8 *record, size_t length);
 void stapvm_glue_request_exit(struct stapvm_hit *hit);
 

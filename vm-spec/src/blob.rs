@@ -11,12 +11,13 @@
 //!     sections         each at a multiple of 8
 //! ```
 //! Sections: the image (the very words that the kernel gets), the probe points, the
-//! source map and the description; the last three are bincode, read with a size limit.
+//! source map, the description and the relocations; all but the first are bincode, read with a size limit.
 //! Each occurs once; an unknown one is refused by its number. The kernel never sees
 //! this file.
 
 use crate::ids::ProbeId;
 use crate::limits;
+use crate::relocation::Relocation;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
@@ -103,6 +104,11 @@ pub struct ProbePoint {
     pub optional: bool,
     /// The probe point as text, aliases resolved.
     pub text: String,
+    /// Of a return probe: the probe in the image that runs at the function's entry and
+    /// keeps values for it.
+    pub entry: Option<ProbeId>,
+    /// The relocations that its handlers use.
+    pub relocations: Vec<u32>,
 }
 
 /// A line of the script.
@@ -183,6 +189,8 @@ pub struct Blob {
     pub source: SourceMap,
     /// Its description.
     pub meta: Meta,
+    /// What the image's relocation slots stand for.
+    pub relocations: Vec<Relocation>,
 }
 
 /// Sections, by number.
@@ -197,11 +205,18 @@ pub enum BlobSection {
     Source = 3,
     /// The description.
     Meta = 4,
+    /// What the relocation slots stand for.
+    Relocations = 5,
 }
 
 impl BlobSection {
-    const ALL: [BlobSection; 4] =
-        [BlobSection::Image, BlobSection::Points, BlobSection::Source, BlobSection::Meta];
+    const ALL: [BlobSection; 5] = [
+        BlobSection::Image,
+        BlobSection::Points,
+        BlobSection::Source,
+        BlobSection::Meta,
+        BlobSection::Relocations,
+    ];
 }
 
 /// Why bytes are not a blob, or cannot be made one.
@@ -274,6 +289,7 @@ impl Blob {
             (BlobSection::Points, pack(BlobSection::Points, &self.points)?),
             (BlobSection::Source, pack(BlobSection::Source, &self.source)?),
             (BlobSection::Meta, pack(BlobSection::Meta, &self.meta)?),
+            (BlobSection::Relocations, pack(BlobSection::Relocations, &self.relocations)?),
         ];
         let mut out = Vec::new();
         out.extend(MAGIC);
@@ -314,6 +330,7 @@ impl Blob {
             points: unpack(BlobSection::Points, found.get(BlobSection::Points)?)?,
             source: unpack(BlobSection::Source, found.get(BlobSection::Source)?)?,
             meta: unpack(BlobSection::Meta, found.get(BlobSection::Meta)?)?,
+            relocations: unpack(BlobSection::Relocations, found.get(BlobSection::Relocations)?)?,
         })
     }
 }
@@ -338,7 +355,7 @@ fn unpack<T: DeserializeOwned>(section: BlobSection, bytes: &[u8]) -> Result<T, 
 }
 
 /// The sections of a file, checked against their sums.
-struct Sections<'a>([Option<&'a [u8]>; 4]);
+struct Sections<'a>([Option<&'a [u8]>; BlobSection::ALL.len()]);
 
 impl<'a> Sections<'a> {
     fn find(file: &'a [u8]) -> Result<Sections<'a>, BlobError> {
@@ -359,7 +376,7 @@ impl<'a> Sections<'a> {
             }
         }
         let count = number(file, 16, 4)? as usize;
-        let mut sections = Sections([None; 4]);
+        let mut sections = Sections([None; BlobSection::ALL.len()]);
         // Each entry is looked at before the next: a wrong count ends at `Truncated`.
         for n in 0..count {
             let at = n.saturating_mul(ENTRY_BYTES).saturating_add(HEADER_BYTES);
@@ -428,6 +445,8 @@ mod tests {
                 },
                 optional: true,
                 text: "kernel.function(\"vfs_*\")".into(),
+                entry: None,
+                relocations: Vec::new(),
             }],
             source: SourceMap {
                 files: vec!["x.stp".into()],
@@ -441,6 +460,7 @@ mod tests {
                 }],
             },
             meta: Meta { name: "x".into(), ..Meta::default() },
+            relocations: Vec::new(),
         }
     }
 
@@ -469,7 +489,7 @@ mod tests {
         #[test]
         fn every_flipped_bit_of_a_section_is_refused(at: usize, bit in 0..8u32) {
             let mut file = sample().encode().unwrap();
-            let start = HEADER_BYTES + 4 * ENTRY_BYTES;
+            let start = HEADER_BYTES + BlobSection::ALL.len() * ENTRY_BYTES;
             let (first, length) = (start, 24);
             let at = first + at % length;
             file[at] ^= 1 << bit;

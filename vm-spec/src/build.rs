@@ -200,12 +200,20 @@ pub struct ProbeSpec {
     pub kind: ProbeKind,
     /// Steps of one run.
     pub steps: u32,
+    /// Longs and strings that a return probe finds kept from the function's entry.
+    pub saved: (u8, u8),
 }
 
 impl ProbeSpec {
     /// A probe with the default budget.
     pub fn new(name: &str, handler: FunctionId, kind: ProbeKind) -> ProbeSpec {
-        ProbeSpec { name: name.to_owned(), handler, kind, steps: limits::DEFAULT_STEPS }
+        ProbeSpec {
+            name: name.to_owned(),
+            handler,
+            kind,
+            steps: limits::DEFAULT_STEPS,
+            saved: (0, 0),
+        }
     }
 }
 
@@ -251,6 +259,7 @@ pub struct Builder {
     regexes: Vec<RegexRecord>,
     regex_ids: HashMap<Vec<u8>, RegexId>,
     regex_words: Vec<u16>,
+    relocations: Vec<RelocationRecord>,
 }
 
 impl Builder {
@@ -273,6 +282,7 @@ impl Builder {
             regexes: Vec::new(),
             regex_ids: HashMap::new(),
             regex_words: Vec::new(),
+            relocations: Vec::new(),
         };
         builder.string(b"");
         builder
@@ -390,6 +400,13 @@ impl Builder {
         }
     }
 
+    /// A relocation slot; `name` is for readers.
+    pub fn relocation(&mut self, name: &str, kind: SlotKind) -> RelocationId {
+        let name = self.string(name.as_bytes()).0;
+        self.relocations.push(RelocationRecord { name, kind: kind as u32 });
+        RelocationId(self.relocations.len() as u32 - 1)
+    }
+
     /// A probe.
     pub fn probe(&mut self, spec: ProbeSpec) -> ProbeId {
         self.probes.push(spec);
@@ -405,6 +422,7 @@ impl Builder {
             (self.scalars.len(), usize::from(u16::MAX), "globals"),
             (self.maps.len(), i16::MAX as usize, "arrays"),
             (self.bytes.len(), limits::MAX_IMAGE_BYTES as usize, "string constants"),
+            (self.relocations.len(), limits::MAX_RELOCATIONS, "relocations"),
         ] {
             if count > most {
                 return Err(BuildError::TooMany(what));
@@ -422,7 +440,8 @@ impl Builder {
                 name: self.string(spec.name.as_bytes()).0,
                 handler: spec.handler.0,
                 kind: spec.kind as u16,
-                reserved: 0,
+                saved_longs: spec.saved.0,
+                saved_strings: spec.saved.1,
                 steps: spec.steps,
             })
             .collect();
@@ -442,6 +461,7 @@ impl Builder {
         out.section(Section::Catches, &tables.catches);
         out.section(Section::Regexes, &self.regexes);
         out.section(Section::RegexWords, &self.regex_words);
+        out.section(Section::Relocations, &self.relocations);
         let function_starts = tables.functions.iter().map(|f| f.first_insn).collect();
         Ok(Built { image: out.finish(self.limits)?, function_starts })
     }

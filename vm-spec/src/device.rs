@@ -117,6 +117,12 @@ abi! {
         override_count: u32,
         /// Values that globals start with instead of the image's, an array of OverrideRecord.
         overrides: u64,
+        /// What the image's relocation slots hold on this kernel, an array of 64-bit numbers.
+        relocations: u64,
+        /// Their number, that of the image.
+        relocation_count: u32,
+        /// Zero.
+        reserved: u32,
         /// What target() answers.
         target: i32,
         /// Zero.
@@ -145,7 +151,7 @@ abi! {
         flags: u32,
         /// Kernel address of the function or instruction; 0: the kernel looks `name` up.
         address: u64,
-        /// Timer: period in ns. System call: its number. Profile: hits a second for each CPU.
+        /// Timer: period in ns. System call: its number. Profile: hits a second for each CPU. Function return: 1 + the probe that runs at the function's entry and keeps values, or 0.
         value: u64,
         /// Timer: random part of the period in ns. Function return: maxactive, or 0.
         extra: u64,
@@ -257,6 +263,8 @@ constants! {
     STAGE_ATTACH: u32 = 4;
     /// An override is wrong; `index` is its position.
     STAGE_OVERRIDE: u32 = 5;
+    /// A relocation slot's number makes no sense; `index` is its position.
+    STAGE_RELOCATION: u32 = 6;
     /// Opened, nothing loaded.
     SESSION_EMPTY: u32 = 0;
     /// Loaded, nothing attached.
@@ -296,6 +304,8 @@ pub fn c_header() -> String {
         ("MAX_IMAGE_BYTES", crate::limits::MAX_IMAGE_BYTES.into()),
         ("MAX_ATTACHMENTS", crate::limits::MAX_ATTACHMENTS.into()),
         ("MAX_MAP_BYTES", crate::limits::MAX_MAP_BYTES),
+        ("MAX_RELOCATIONS", crate::limits::MAX_RELOCATIONS as u64),
+        ("SAVED_STRING_BYTES", crate::limits::SAVED_STRING_BYTES as u64),
     ];
     let kinds = crate::probe::ProbeKind::ALL
         .iter()

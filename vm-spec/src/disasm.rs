@@ -191,6 +191,11 @@ fn operand(
             Some(word) => write!(out, "{word:?}"),
             None => write!(out, "word?{value}"),
         },
+        OperandKind::ValueSlot | OperandKind::MemberSlot | OperandKind::WordSlot => {
+            let id = image.relocations.get(value as usize).map(|relocation| relocation.name);
+            write!(out, "rel{value}:{}", bare(name(id)))
+        }
+        OperandKind::SavedLong | OperandKind::SavedStr => write!(out, "saved {value}"),
         OperandKind::MemoryWidth => match Width::from_number(value as u8) {
             Some(width) => write!(out, "{width:?}"),
             None => write!(out, "width?{value}"),

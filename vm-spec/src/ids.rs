@@ -53,4 +53,6 @@ define_ids! {
     FormatId(u32) "fmt";
     /// A regular expression.
     RegexId(u32) "re";
+    /// A relocation: a slot that the loader fills in for the kernel it runs on.
+    RelocationId(u32) "rel";
 }

@@ -57,11 +57,13 @@ pub enum Section {
     Regexes,
     /// 16-bit words of the regular expressions.
     RegexWords,
+    /// [`RelocationRecord`]s.
+    Relocations,
 }
 
 impl Section {
     /// How many sections there are.
-    pub const COUNT: usize = 14;
+    pub const COUNT: usize = 15;
 }
 
 /// Where a section lies.
@@ -178,6 +180,8 @@ pub struct Image<'a> {
     pub regexes: &'a [RegexRecord],
     /// Their words.
     pub regex_words: &'a [u16],
+    /// Relocations.
+    pub relocations: &'a [RelocationRecord],
 }
 
 impl<'a> Image<'a> {
@@ -227,6 +231,7 @@ impl<'a> Image<'a> {
             catches: section(header, bytes, Section::Catches)?,
             regexes: section(header, bytes, Section::Regexes)?,
             regex_words: section(header, bytes, Section::RegexWords)?,
+            relocations: section(header, bytes, Section::Relocations)?,
         })
     }
 

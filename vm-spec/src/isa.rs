@@ -256,6 +256,26 @@ macro_rules! for_each_opcode {
             /// `R[a] := S[b] =~ RE[imm]`; `matched()` and its kin tell about it from now on
             0x90 Match rmatch { a: LongDef, b: StrUse, imm: Regex } [fails];
 
+            // ---- what differs between kernels: see [`crate::relocation`] --------------
+            /// `R[a] := ` the number in slot imm
+            0x98 LoadSlot ldr { a: LongDef, imm: ValueSlot } [];
+            /// `R[a] := *(width *)(R[b] + offset)` of kernel memory, both from slot imm
+            0x99 LoadMember ldmr { a: LongDef, b: LongUse, imm: MemberSlot } [fails];
+            /// `R[a] := *(width *)(R[b] + offset)` of the process's memory, both from slot imm
+            0x9a LoadMemberUser ldur { a: LongDef, b: LongUse, imm: MemberSlot } [fails];
+            /// `R[a] := ` the context word of slot imm, extended from its width
+            0x9b ContextSlot ctxr { a: LongDef, imm: WordSlot } [fails];
+
+            // ---- values kept from a function's entry to its return --------------------
+            /// keep `R[a]` as long number imm
+            0x9c Save save { a: LongUse, imm: SavedLong } [];
+            /// `R[a] := ` kept long number imm
+            0x9d LoadSaved ldsv { a: LongDef, imm: SavedLong } [];
+            /// keep `S[a]` as string number imm
+            0x9e SaveStr saves { a: StrUse, imm: SavedStr } [];
+            /// `S[a] := ` kept string number imm
+            0x9f LoadSavedStr ldsvs { a: StrDef, imm: SavedStr } [fails];
+
             // ---- overloaded functions ------------------------------------------------
             /// return 0 or "" and have the caller try the next overload (`next`)
             0xa0 Decline declin { } [ends];
@@ -332,6 +352,16 @@ pub enum OperandKind {
     Word,
     /// A [`crate::image::Width`].
     MemoryWidth,
+    /// A relocation slot with a plain number.
+    ValueSlot,
+    /// A relocation slot with an offset and a width.
+    MemberSlot,
+    /// A relocation slot with a context word and its width.
+    WordSlot,
+    /// A long kept from a function's entry to its return.
+    SavedLong,
+    /// A string kept from a function's entry to its return.
+    SavedStr,
 }
 
 /// The Rust type of each role, so that the encoder's functions take no bare integer
@@ -399,6 +429,11 @@ pub mod role {
         Regex: RegexId = |v| v.0.into();
         Word: ContextWord = |v| v.to_raw().into();
         MemoryWidth: Width = |v| (v as u8).into();
+        ValueSlot: RelocationId = |v| v.0.into();
+        MemberSlot: RelocationId = |v| v.0.into();
+        WordSlot: RelocationId = |v| v.0.into();
+        SavedLong: u8 = |v| v.into();
+        SavedStr: u8 = |v| v.into();
     }
 }
 

@@ -10,6 +10,7 @@
 //! image      the fixed layout the kernel reads, and the checked reader over it
 //! verify     the rules; the only maker of `Verified`
 //! disasm     instructions as text
+//! relocation  slots for what differs between kernels; (std) what they stand for
 //! record     what a handler run writes into the ring
 //! device     the ioctl and mmap interface of /dev/stapvm
 //! build      (std) a program under construction -> image words
@@ -44,4 +45,5 @@ pub mod limits;
 pub mod probe;
 pub mod record;
 pub mod regex;
+pub mod relocation;
 pub mod verify;

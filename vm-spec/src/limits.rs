@@ -34,5 +34,14 @@ pub const MAX_BUCKETS: u32 = 128;
 pub const MAX_FORMAT_ARGUMENTS: usize = 64;
 /// Attachments of one session.
 pub const MAX_ATTACHMENTS: u32 = 1 << 17;
+/// Relocations of one program.
+pub const MAX_RELOCATIONS: usize = 1 << 16;
+/// Longs that a return probe keeps from the function's entry. They and the strings lie
+/// in the kernel's kretprobe data, which may have 4096 bytes.
+pub const MAX_SAVED_LONGS: u8 = 64;
+/// Strings that a return probe keeps from the function's entry.
+pub const MAX_SAVED_STRINGS: u8 = 6;
+/// Bytes of a kept string; the rest is cut off.
+pub const SAVED_STRING_BYTES: usize = 512;
 /// Most pieces of one format.
 pub const MAX_FORMAT_PIECES: usize = 512;

@@ -17,11 +17,12 @@
 //!    bounds make sense, and all maps together fit in memory.
 //! 7. **Formats**: every piece is known, literals exist, arguments are few enough.
 //! 8. **Probes**: the handler exists, takes and returns nothing, and needs nothing
-//!    that the kind does not provide; the step budget is in its limits.
+//!    that the kind does not provide; the step budget is in its limits; only return
+//!    probes keep values from the entry, and few enough.
 //! 9. **Opcode**: the number is known, and unused fields are zero.
 //! 10. **Operand**: every operand lies in its table: registers in the frame, tuples
 //!     in the frame as a whole, constants, globals, maps of the right kind, functions,
-//!     helpers, formats, context words.
+//!     helpers, formats, context words, relocation slots of the right kind.
 //! 11. **Target**: a jump stays in its function; one that goes back (or to itself)
 //!     pays, or lands on a `charge`.
 //! 12. **Falling through**: the last instruction of a function ends it or jumps.
@@ -177,6 +178,8 @@ pub enum Site {
     Format(u32),
     /// Regular expression n.
     Regex(u32),
+    /// Relocation n.
+    Relocation(u32),
 }
 
 impl Site {
@@ -192,6 +195,7 @@ impl Site {
             Site::Probe(n) => (6, n),
             Site::Format(n) => (7, n),
             Site::Regex(n) => (8, n),
+            Site::Relocation(n) => (9, n),
         }
     }
 
@@ -207,6 +211,7 @@ impl Site {
             6 => Site::Probe(n),
             7 => Site::Format(n),
             8 => Site::Regex(n),
+            9 => Site::Relocation(n),
             _ => return None,
         })
     }
@@ -224,6 +229,7 @@ impl core::fmt::Display for Site {
             Site::Probe(n) => write!(f, "probe {n}"),
             Site::Format(n) => write!(f, "format {n}"),
             Site::Regex(n) => write!(f, "regular expression {n}"),
+            Site::Relocation(n) => write!(f, "relocation {n}"),
         }
     }
 }

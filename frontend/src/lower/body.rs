@@ -3,6 +3,7 @@
 
 use super::{Context, Place, return_kind, value_kind};
 use crate::program::{Function, Probe, Scope, Type};
+use crate::target::operation::KeptId;
 use frontend_syntax::{Diagnostic, Span};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use vm_spec::build::{CatchSpec, Global};
@@ -23,6 +24,7 @@ pub(crate) struct Lowered {
     pub(crate) locks: BTreeMap<Global, LockMode>,
     pub(crate) needs: Needs,
     pub(crate) calls: BTreeSet<FunctionId>,
+    pub(crate) relocations: BTreeSet<u32>,
     pub(crate) registers: (u16, u16),
     pub(crate) parameters: (u8, u8),
     pub(crate) returns: ReturnKind,
@@ -48,6 +50,8 @@ pub(crate) struct Body<'c, 'p> {
     pub(crate) context: &'c mut Context<'p>,
     pub(crate) scope: &'p Scope,
     pub(crate) kind: Option<ProbeKind>,
+    /// Values that the probe keeps from the function's entry.
+    pub(crate) kept: &'p [KeptId],
     pub(crate) loops: Vec<Loop>,
     lowered: Lowered,
     longs: HashMap<&'p str, Reg>,
@@ -65,6 +69,7 @@ impl<'c, 'p> Body<'c, 'p> {
             context,
             scope,
             kind: None,
+            kept: &[],
             loops: Vec::new(),
             lowered: Lowered {
                 name: name.to_owned(),
@@ -74,6 +79,7 @@ impl<'c, 'p> Body<'c, 'p> {
                 locks: BTreeMap::new(),
                 needs: Needs::NONE,
                 calls: BTreeSet::new(),
+                relocations: BTreeSet::new(),
                 registers: (0, 0),
                 parameters: (0, 0),
                 returns: ReturnKind::Nothing,
@@ -121,6 +127,7 @@ impl<'c, 'p> Body<'c, 'p> {
         let span = probe.bodies.last().map_or(Span::default(), |block| block.span);
         let mut body = Body::new(context, &probe.text, &probe.scope);
         body.kind = Some(probe.kind);
+        body.kept = &probe.keeping.kept;
         body.locals();
         let end = body.label();
         if let Some(condition) = &probe.condition {
@@ -191,6 +198,12 @@ impl<'c, 'p> Body<'c, 'p> {
         let info = opcode.info();
         for &(field, kind) in info.operands {
             let index = insn.get(field) as u16;
+            if matches!(
+                kind,
+                OperandKind::ValueSlot | OperandKind::MemberSlot | OperandKind::WordSlot
+            ) {
+                self.lowered.relocations.insert(insn.get(field) as u32);
+            }
             let global = match kind {
                 OperandKind::Scalar => Global::Scalar(ScalarId(index)),
                 OperandKind::MapOfLong

@@ -47,7 +47,8 @@ impl<'p> Body<'_, 'p> {
                     _ => Type::Long,
                 }
             }
-            ExpressionKind::Target(_)
+            ExpressionKind::Resolved { .. }
+            | ExpressionKind::Target(_)
             | ExpressionKind::Entry(_)
             | ExpressionKind::ChooseDefined(..)
             | ExpressionKind::At { .. } => self.target_type(e),

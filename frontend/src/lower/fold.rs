@@ -47,7 +47,9 @@ pub(crate) fn any(e: &Expression, visit: &mut dyn FnMut(&Expression) -> bool) ->
         ExpressionKind::Element { keys, .. } | ExpressionKind::In { keys, .. } => {
             keys.iter().flatten().any(|key| each(&[key]))
         }
-        ExpressionKind::Call { arguments, .. } | ExpressionKind::At { arguments, .. } => {
+        ExpressionKind::Call { arguments, .. }
+        | ExpressionKind::At { arguments, .. }
+        | ExpressionKind::Resolved { operands: arguments, .. } => {
             arguments.iter().any(|argument| each(&[argument]))
         }
         ExpressionKind::Unary { operand, .. } => each(&[operand]),

@@ -248,7 +248,9 @@ impl<'p> Collector<'p> {
                 self.expression(a, used);
                 self.expression(b, used);
             }
-            ExpressionKind::At { arguments, .. } => {
+            // Some of these keep values for another probe.
+            ExpressionKind::At { arguments, .. }
+            | ExpressionKind::Resolved { operands: arguments, .. } => {
                 self.uses.effects = true;
                 for argument in arguments {
                     self.expression(argument, true);

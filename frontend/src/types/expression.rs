@@ -128,7 +128,8 @@ impl Pass<'_> {
                 self.error(Diagnostic::semantic(message, e.token).label(label));
                 is(Type::Long)
             }
-            ExpressionKind::Target(_)
+            ExpressionKind::Resolved { .. }
+            | ExpressionKind::Target(_)
             | ExpressionKind::Defined(_)
             | ExpressionKind::Entry(_)
             | ExpressionKind::ChooseDefined(..)

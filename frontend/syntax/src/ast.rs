@@ -442,6 +442,13 @@ pub enum ExpressionKind {
     ChooseDefined(Box<Expression>, Box<Expression>),
     /// `@perf("name")`
     Perf(Vec<u8>),
+    /// What the compiler has made of a target variable; no parser makes it.
+    Resolved {
+        /// Which operation, in a table of the compiler.
+        id: u32,
+        /// On what.
+        operands: Vec<Expression>,
+    },
     /// `@const`, `@kderef`, `@uderef`, `@kregister`, `@uregister`, `@probewrite` and
     /// embedded C ([`EMBEDDED_C`]): the name and arguments.
     At {

@@ -136,7 +136,9 @@ macro_rules! define_visits {
                         visit(key);
                     }
                 }
-                ExpressionKind::Call { arguments, .. } | ExpressionKind::At { arguments, .. } => {
+                ExpressionKind::Call { arguments, .. }
+                | ExpressionKind::At { arguments, .. }
+                | ExpressionKind::Resolved { operands: arguments, .. } => {
                     for argument in arguments {
                         visit(argument);
                     }

@@ -165,6 +165,7 @@ fn script(source: &Source) -> Result<(String, Vec<u8>), Problem> {
 fn compiled(plan: &Plan, name: &str, bytes: &[u8]) -> Result<Option<Blob>, Problem> {
     let library = loader::library::read(&plan.libraries).map_err(Problem::Other)?;
     let kernel = TargetKernel::new(&plan.release, &plan.language);
+    let types = plan.types.clone().types();
     let request = Request {
         name,
         script: bytes,
@@ -177,6 +178,7 @@ fn compiled(plan: &Plan, name: &str, bytes: &[u8]) -> Result<Option<Blob>, Probl
         library: &library,
         display_globals: !plan.no_global_display,
         optimize: !plan.unoptimized,
+        types: Some(&types),
         environment: &kernel,
     };
     let wanted = Wanted {

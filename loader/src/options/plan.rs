@@ -5,6 +5,7 @@
 use super::flag::OptionError;
 use super::names::{self, Color, Rotation};
 use super::stap::{Instead, Runtime, Stap};
+use crate::types::Kernel;
 use frontend_syntax::preprocess::{LANGUAGE_VERSION, compare_versions};
 use nix::sys::resource::Resource;
 use std::cmp::Ordering;
@@ -90,6 +91,8 @@ pub struct Plan {
     pub suppress_time_limits: bool,
     /// --no-global-var-display
     pub no_global_display: bool,
+    /// The kernel whose types the script is compiled with.
+    pub types: Kernel,
     /// The release of the kernel that the program is for.
     pub release: String,
     /// Where handlers run.
@@ -160,7 +163,10 @@ impl Plan {
             None => format!("stap_{}", here.process),
         };
         let language = language(stap.compatible.as_deref())?;
-        let release = release(stap.release.as_deref(), here.release)?;
+        let file = stap.release.as_deref().map(Path::new).filter(|path| path.is_file());
+        let file = file.map(Path::to_owned);
+        let typed = stap.release.as_deref().filter(|_| file.is_none());
+        let release = release(typed, here.release)?;
         let elsewhere = release != here.release;
         architecture(stap.architecture.as_deref())?;
         let mut last_pass = stap.last_pass.unwrap_or(5);
@@ -196,6 +202,11 @@ impl Plan {
             suppress_handler_errors: stap.suppress_handler_errors,
             suppress_time_limits: stap.suppress_time_limits,
             no_global_display: stap.no_global_display,
+            types: match (file, elsewhere) {
+                (Some(file), _) => Kernel::File(file),
+                (None, true) => Kernel::Release(release.clone()),
+                (None, false) => Kernel::Running,
+            },
             release,
             runtime: stap.runtime,
             language,

@@ -375,7 +375,7 @@ const FLAGS: &[Flag<Stap>] = &[
     flag(
         'r',
         Value("RELEASE"),
-        "compile for this kernel, given by release or build folder",
+        "compile for this kernel, given by release, build folder or a file with its BTF",
         |s, text| {
             s.release = Some(text.to_owned());
             Ok(())

@@ -31,6 +31,20 @@ pub trait Host {
     /// Copies memory of the current process; `false` if any of it cannot be read.
     fn read_user(&mut self, address: u64, out: &mut [u8]) -> bool;
 
+    /// Keeps a long from a function's entry to its return. A number that the probe does
+    /// not have is ignored.
+    fn save_long(&mut self, number: u8, value: i64);
+
+    /// A kept long; 0 if the probe has none of this number.
+    fn saved_long(&mut self, number: u8) -> i64;
+
+    /// Keeps a string, cut off after [`vm_spec::limits::SAVED_STRING_BYTES`].
+    fn save_string(&mut self, number: u8, text: &[u8]);
+
+    /// Copies a kept string to `out` and returns its length; 0 if the probe has none of
+    /// this number.
+    fn saved_string(&mut self, number: u8, out: &mut [u8]) -> usize;
+
     /// Takes one flush of the run's output items, see [`vm_spec::record`].
     fn emit(&mut self, record: &[u8]);
 

@@ -72,14 +72,16 @@ pub enum Outcome {
 ///
 /// The caller holds the locks of the handler's lock set. `scalars` are the globals of
 /// type long, in their order; fewer than the program has read as 0 and take nothing.
+/// `relocations` are what the program's slots hold; one that is missing ends the run.
 /// `memory` is of this program ([`RunSizes::of`]) and nobody else's meanwhile. A
 /// probe that the program does not have finishes at once.
 pub fn run(
     verified: &Verified<'_>,
     probe: ProbeId,
     scalars: &[AtomicI64],
+    relocations: &[i64],
     memory: &mut RunMemory<'_>,
     host: &mut dyn Host,
 ) -> Outcome {
-    machine::run(verified, probe, scalars, memory, host)
+    machine::run(verified, probe, scalars, relocations, memory, host)
 }

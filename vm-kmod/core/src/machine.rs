@@ -106,6 +106,8 @@ const MAX_FAULT_MESSAGE: usize = 4096;
 pub(crate) struct Machine<'a> {
     pub(crate) image: &'a Image<'a>,
     pub(crate) scalars: &'a [AtomicI64],
+    /// What the relocation slots hold.
+    pub(crate) relocations: &'a [i64],
     pub(crate) strings: Strings<'a>,
     pub(crate) output: Writer<'a>,
     pub(crate) host: &'a mut dyn Host,
@@ -227,6 +229,7 @@ pub(crate) fn run(
     verified: &Verified<'_>,
     probe: ProbeId,
     scalars: &[AtomicI64],
+    relocations: &[i64],
     memory: &mut RunMemory<'_>,
     host: &mut dyn Host,
 ) -> Outcome {
@@ -236,6 +239,7 @@ pub(crate) fn run(
     let mut machine = Machine {
         image,
         scalars,
+        relocations,
         strings: Strings::new(image, strings, order, arena),
         output: Writer::new(output),
         host,

@@ -25,7 +25,7 @@ pub(crate) struct Layout {
     pub(crate) probe_count: u32,
     pub(crate) max_errors: u32,
     pub(crate) max_skipped: u32,
-    pub(crate) reserved: u32,
+    pub(crate) relocation_count: u32,
 }
 
 const _: () = {
@@ -47,6 +47,20 @@ unsafe extern "C" {
     pub(crate) fn stapvm_glue_context_word(hit: *mut Hit, word: u32) -> i64;
     pub(crate) fn stapvm_glue_read_kernel(address: u64, out: *mut u8, length: usize) -> c_int;
     pub(crate) fn stapvm_glue_read_user(address: u64, out: *mut u8, length: usize) -> c_int;
+    pub(crate) fn stapvm_glue_save_long(hit: *mut Hit, number: u32, value: i64);
+    pub(crate) fn stapvm_glue_saved_long(hit: *mut Hit, number: u32) -> i64;
+    pub(crate) fn stapvm_glue_save_string(
+        hit: *mut Hit,
+        number: u32,
+        text: *const u8,
+        length: usize,
+    );
+    pub(crate) fn stapvm_glue_saved_string(
+        hit: *mut Hit,
+        number: u32,
+        out: *mut u8,
+        room: usize,
+    ) -> usize;
     pub(crate) fn stapvm_glue_emit(hit: *mut Hit, record: *const u8, length: usize);
     pub(crate) fn stapvm_glue_request_exit(hit: *mut Hit);
 }

@@ -12,8 +12,9 @@ use core::sync::atomic::{AtomicI64, Ordering};
 use vm_core::{RunSizes, map};
 use vm_spec::device;
 use vm_spec::ids::{MapId, StrId};
-use vm_spec::image::{Image, ImageError, LockRecord, MapRecord, ValueKind};
+use vm_spec::image::{Image, ImageError, LockRecord, MapRecord, SlotKind, ValueKind};
 use vm_spec::probe::Needs;
+use vm_spec::relocation;
 use vm_spec::verify::{Verified, VerifyError, verify};
 
 /// `struct stapvm_vm_program`. Made in two steps: by load, and complete after bind.
@@ -21,6 +22,7 @@ pub(crate) struct Program {
     pub(crate) verified: Verified<'static>,
     pub(crate) run_sizes: RunSizes,
     scalars: *const AtomicI64,
+    relocations: *const i64,
     maps: *mut MapSlot,
 }
 
@@ -45,6 +47,18 @@ impl Program {
         // SAFETY: bind pointed this at `count` zeroed words of the storage, which live
         // as long as the program and are only ever used as atomics.
         unsafe { core::slice::from_raw_parts(self.scalars, count) }
+    }
+
+    /// What the relocation slots hold; nothing before the glue has handed it over.
+    #[inline(always)]
+    pub(crate) fn relocations(&self) -> &[i64] {
+        if self.relocations.is_null() {
+            return &[];
+        }
+        let count = self.verified.image().relocations.len();
+        // SAFETY: the glue promised `count` words that stay as they are as long as the
+        // program (stapvm_vm_set_relocations).
+        unsafe { core::slice::from_raw_parts(self.relocations, count) }
     }
 
     /// The storage of a map; empty if there is no such map.
@@ -152,10 +166,15 @@ unsafe extern "C" fn stapvm_vm_load(
         probe_count: image.probes.len() as u32,
         max_errors: image.header.max_errors,
         max_skipped: image.header.max_skipped,
-        reserved: 0,
+        relocation_count: image.relocations.len() as u32,
     };
-    let made =
-        Program { verified, run_sizes, scalars: core::ptr::null(), maps: core::ptr::null_mut() };
+    let made = Program {
+        verified,
+        run_sizes,
+        scalars: core::ptr::null(),
+        relocations: core::ptr::null(),
+        maps: core::ptr::null_mut(),
+    };
     // SAFETY: the caller's promises about `program` and `layout`.
     unsafe {
         program.write(made);
@@ -251,6 +270,45 @@ unsafe extern "C" fn stapvm_vm_override_string(
     let words = unsafe { program.map(id) };
     map::initialise(words, record, program.string_length(), text);
     0
+}
+
+/// Takes what the relocation slots hold. Returns -1, or the first slot whose number makes
+/// no sense, and then takes nothing.
+///
+/// # Safety
+/// `program` was made by load and nobody runs it; `slots` are as many words as the image
+/// has relocations, which stay as they are as long as the program.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn stapvm_vm_set_relocations(program: *mut Program, slots: *const i64) -> i64 {
+    // SAFETY: the caller's promise.
+    let program = unsafe { &mut *program };
+    let records = program.verified.image().relocations;
+    // SAFETY: the caller's promise about `slots`.
+    let words = unsafe { core::slice::from_raw_parts(slots, records.len()) };
+    for (n, (record, word)) in (0..).zip(records.iter().zip(words)) {
+        // The verifier knows every kind.
+        let kind = SlotKind::from_number(record.kind).unwrap_or(SlotKind::Value);
+        if !relocation::fits(kind, *word) {
+            return n;
+        }
+    }
+    program.relocations = slots;
+    -1
+}
+
+/// How many longs (low byte) and strings (next byte) a probe finds kept from the
+/// function's entry.
+///
+/// # Safety
+/// `program` was made by load.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn stapvm_vm_probe_saved(program: *const Program, probe: u32) -> u32 {
+    // SAFETY: the caller's promise.
+    let image = unsafe { &*program }.verified.image();
+    let record = image.probes.get(probe as usize);
+    record.map_or(0, |record| {
+        u32::from(record.saved_longs) | u32::from(record.saved_strings) << 8
+    })
 }
 
 /// The kind of a probe, 0 if there is no such probe.

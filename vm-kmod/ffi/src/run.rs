@@ -46,6 +46,31 @@ impl Host for KernelHost<'_> {
         unsafe { abi::stapvm_glue_read_user(address, out.as_mut_ptr(), out.len()) != 0 }
     }
 
+    fn save_long(&mut self, number: u8, value: i64) {
+        // SAFETY: `hit` is what the glue gave to this very run; it checks the number.
+        unsafe { abi::stapvm_glue_save_long(self.hit, number.into(), value) }
+    }
+
+    fn saved_long(&mut self, number: u8) -> i64 {
+        // SAFETY: as above.
+        unsafe { abi::stapvm_glue_saved_long(self.hit, number.into()) }
+    }
+
+    fn save_string(&mut self, number: u8, text: &[u8]) {
+        // SAFETY: as above; the glue reads at most `text.len()` bytes.
+        unsafe {
+            abi::stapvm_glue_save_string(self.hit, number.into(), text.as_ptr(), text.len());
+        }
+    }
+
+    fn saved_string(&mut self, number: u8, out: &mut [u8]) -> usize {
+        // SAFETY: as above; the glue writes at most `out.len()` bytes.
+        let length = unsafe {
+            abi::stapvm_glue_saved_string(self.hit, number.into(), out.as_mut_ptr(), out.len())
+        };
+        length.min(out.len())
+    }
+
     fn emit(&mut self, record: &[u8]) {
         // SAFETY: the glue reads `record.len()` bytes.
         unsafe { abi::stapvm_glue_emit(self.hit, record.as_ptr(), record.len()) }
@@ -84,8 +109,14 @@ unsafe extern "C" fn stapvm_vm_run(
     let words = unsafe { core::slice::from_raw_parts_mut(memory, program.run_sizes.words()) };
     let Some(mut memory) = RunMemory::carve(words, &program.run_sizes) else { return 1 };
     let mut host = KernelHost { program, hit };
-    let outcome =
-        vm_core::run(&program.verified, ProbeId(probe), program.scalars(), &mut memory, &mut host);
+    let outcome = vm_core::run(
+        &program.verified,
+        ProbeId(probe),
+        program.scalars(),
+        program.relocations(),
+        &mut memory,
+        &mut host,
+    );
     match outcome {
         Outcome::Finished => 0,
         Outcome::Fault => 1,

@@ -2,12 +2,13 @@
 //! A program with its globals: what an open file of the device is in the kernel.
 
 use crate::world::{World, read};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use vm_core::{Host, Outcome, RunMemory, RunSizes, map};
 use vm_spec::helper::HelperId;
 use vm_spec::ids::{MapId, ProbeId, ScalarId, StrId};
 use vm_spec::image::{FunctionRecord, LockRecord};
-use vm_spec::limits::MAX_MAP_BYTES;
+use vm_spec::limits::{MAX_MAP_BYTES, SAVED_STRING_BYTES};
 use vm_spec::probe::{ContextWord, Needs};
 use vm_spec::verify::{Verified, VerifyError, verify};
 
@@ -44,6 +45,8 @@ pub struct Session<'p> {
     scalars: Vec<AtomicI64>,
     maps: Vec<Vec<u64>>,
     memory: Vec<u64>,
+    relocations: Vec<i64>,
+    saved: Saved,
     /// What handlers see.
     pub world: World,
 }
@@ -83,6 +86,8 @@ impl<'p> Session<'p> {
             maps: maps.collect(),
             // What a run finds in its memory must not matter.
             memory: vec![0xa5a5_a5a5_a5a5_a5a5; sizes.words()],
+            relocations: Vec::new(),
+            saved: Saved::default(),
             world,
         })
     }
@@ -108,6 +113,11 @@ impl<'p> Session<'p> {
         self.maps.get_mut(id.index()).is_some_and(|words| map::override_string(words, text))
     }
 
+    /// What the program's relocation slots hold.
+    pub fn set_relocations(&mut self, slots: Vec<i64>) {
+        self.relocations = slots;
+    }
+
     /// Runs a probe's handler once.
     pub fn run(&mut self, probe: ProbeId) -> Run {
         let image = *self.verified.image();
@@ -116,6 +126,7 @@ impl<'p> Session<'p> {
         let mut host = SessionHost {
             world: &mut self.world,
             maps: &mut self.maps,
+            saved: &mut self.saved,
             handler,
             locks: handler.map_or(&[], |handler| image.locks_of(handler)),
             run: Run {
@@ -127,18 +138,32 @@ impl<'p> Session<'p> {
         };
         // The sizes are the program's own, so the memory always suffices.
         if let Some(mut memory) = RunMemory::carve(&mut self.memory, &self.sizes) {
-            let outcome =
-                vm_core::run(&self.verified, probe, &self.scalars, &mut memory, &mut host);
+            let outcome = vm_core::run(
+                &self.verified,
+                probe,
+                &self.scalars,
+                &self.relocations,
+                &mut memory,
+                &mut host,
+            );
             host.run.outcome = outcome;
         }
         host.run
     }
 }
 
+/// What an entry handler keeps for the return's.
+#[derive(Debug, Default)]
+struct Saved {
+    longs: BTreeMap<u8, i64>,
+    strings: BTreeMap<u8, Vec<u8>>,
+}
+
 /// The host of one run, which notes what a verified program cannot ask for.
 struct SessionHost<'r> {
     world: &'r mut World,
     maps: &'r mut [Vec<u64>],
+    saved: &'r mut Saved,
     handler: Option<&'r FunctionRecord>,
     locks: &'r [LockRecord],
     run: Run,
@@ -181,6 +206,26 @@ impl Host for SessionHost<'_> {
 
     fn read_user(&mut self, address: u64, out: &mut [u8]) -> bool {
         read(&self.world.user_memory, address, out)
+    }
+
+    fn save_long(&mut self, number: u8, value: i64) {
+        self.saved.longs.insert(number, value);
+    }
+
+    fn saved_long(&mut self, number: u8) -> i64 {
+        self.saved.longs.get(&number).copied().unwrap_or(0)
+    }
+
+    fn save_string(&mut self, number: u8, text: &[u8]) {
+        let length = text.len().min(SAVED_STRING_BYTES);
+        self.saved.strings.insert(number, text[..length].to_vec());
+    }
+
+    fn saved_string(&mut self, number: u8, out: &mut [u8]) -> usize {
+        let text = self.saved.strings.get(&number).map(Vec::as_slice).unwrap_or_default();
+        let length = text.len().min(out.len());
+        out[..length].copy_from_slice(&text[..length]);
+        length
     }
 
     fn emit(&mut self, record: &[u8]) {

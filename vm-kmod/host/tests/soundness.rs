@@ -12,6 +12,7 @@ use vm_spec::image::*;
 use vm_spec::insn::{Field, Insn};
 use vm_spec::isa::{Opcode, OperandKind, asm};
 use vm_spec::probe::{Needs, ProbeKind};
+use vm_spec::relocation::Placed;
 
 const MAPS: u16 = 5;
 const REGISTERS: u16 = 8;
@@ -58,6 +59,9 @@ fn insn(length: usize) -> impl Strategy<Value = Insn> {
                     OperandKind::Helper => n % 80,
                     OperandKind::Format | OperandKind::Scalar => n % 2,
                     OperandKind::LongConst | OperandKind::StrConst => n % 3,
+                    OperandKind::ValueSlot => 0,
+                    OperandKind::MemberSlot => n % 3,
+                    OperandKind::WordSlot => n % 4,
                     OperandKind::Word => n % 6,
                     OperandKind::MemoryWidth => n % 7,
                     OperandKind::TupleLongs | OperandKind::TupleStrs | OperandKind::TupleResult => {
@@ -78,6 +82,9 @@ fn build(bodies: &[Vec<Insn>]) -> Vec<u64> {
     }
     for n in [7, -1, i64::MIN] {
         b.long(n);
+    }
+    for kind in [SlotKind::Value, SlotKind::Member, SlotKind::Member, SlotKind::Argument] {
+        b.relocation("slot", kind);
     }
     b.scalar("x", 1);
     b.scalar("y", 2);
@@ -153,6 +160,10 @@ fn run(words: &[u64]) -> Result<(), TestCaseError> {
         Ok(session) => session,
         Err(LoadError::Maps(_) | LoadError::Verify(_)) => return Ok(()),
     };
+    // Slots that the kernel's check accepts, one of them to memory that is not there.
+    let far = Placed { offset: i32::MIN, width: Width::I16 };
+    let near = Placed { offset: 1, width: Width::U8 };
+    session.set_relocations(vec![-5, near.to_raw(), far.to_raw(), near.to_raw()]);
     let probes = session.verified().image().probes.len().min(4) as u32;
     for _ in 0..3 {
         for probe in 0..probes {

@@ -142,8 +142,10 @@ records! {
         handler: u32,
         /// [`crate::probe::ProbeKind`].
         kind: u16,
-        /// Zero.
-        reserved: u16,
+        /// Longs that a return probe finds kept from the function's entry.
+        saved_longs: u8,
+        /// Strings likewise.
+        saved_strings: u8,
         /// Steps that one run may take.
         steps: u32,
     }
@@ -154,6 +156,14 @@ records! {
         first_piece: u32,
         /// Its number of pieces.
         piece_count: u32,
+    }
+
+    /// A slot that the loader fills in.
+    RelocationRecord {
+        /// What it stands for, for disassembly and messages.
+        name: u32,
+        /// [`SlotKind`].
+        kind: u32,
     }
 
     /// A try block: a fault at an instruction of the range goes on at `target`.
@@ -254,6 +264,22 @@ small_enum! {
         Fail = 0,
         /// Drops its oldest entry (`%` in the declaration).
         DropOldest = 1,
+    }
+}
+
+small_enum! {
+    /// What a relocation slot holds.
+    SlotKind: u32 {
+        /// A number: size, enumerator, address, 0 or 1 for existence.
+        Value = 0,
+        /// Offset and width of a member.
+        Member = 1,
+        /// Position and width of an argument of the probed function.
+        Argument = 2,
+        /// Position and width of an argument of the tracepoint.
+        TraceArgument = 3,
+        /// Width of what the probed function returned.
+        ReturnValue = 4,
     }
 }
 

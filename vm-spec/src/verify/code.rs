@@ -6,12 +6,14 @@ use crate::format::Piece;
 use crate::helper::HelperId;
 use crate::ids::*;
 use crate::image::{
-    FunctionRecord, Image, LockMode, LockRecord, MapRecord, ReturnKind, SortOrder, SortSubject,
-    StatField, ValueKind, Width,
+    FunctionRecord, Image, LockMode, LockRecord, MapRecord, ReturnKind, SlotKind, SortOrder,
+    SortSubject, StatField, ValueKind, Width,
 };
 use crate::insn::Insn;
 use crate::isa::{Opcode, OpcodeInfo, OperandKind};
+use crate::limits;
 use crate::probe::{ContextWord, Needs};
+use crate::relocation;
 
 /// Lock set comparisons allowed for each instruction of the image, on average.
 const WORK_PER_INSN: u64 = 64;
@@ -175,6 +177,11 @@ impl Scope<'_> {
             OperandKind::MemoryWidth => {
                 u8::try_from(value).is_ok_and(|n| Width::from_number(n).is_some())
             }
+            OperandKind::ValueSlot => self.slot(value) == Some(SlotKind::Value),
+            OperandKind::MemberSlot => self.slot(value) == Some(SlotKind::Member),
+            OperandKind::WordSlot => return self.word_slot(site, value),
+            OperandKind::SavedLong => (0..limits::MAX_SAVED_LONGS.into()).contains(&value),
+            OperandKind::SavedStr => (0..limits::MAX_SAVED_STRINGS.into()).contains(&value),
             // `signature` has checked these.
             OperandKind::MapOfLong
             | OperandKind::MapOfStr
@@ -305,6 +312,20 @@ impl Scope<'_> {
             return ensure(either != 0, Rule::Needs, site, self.function.needs.into());
         }
         self.needs(site, word.needs())
+    }
+
+    /// What relocation slot `value` holds, if there is one.
+    fn slot(&self, value: i64) -> Option<SlotKind> {
+        let record = self.image.relocations.get(usize::try_from(value).ok()?)?;
+        SlotKind::from_number(record.kind)
+    }
+
+    /// Rule 15, for slots with context words.
+    fn word_slot(&self, site: Site, value: i64) -> Result<(), Reject> {
+        match self.slot(value).and_then(relocation::needs) {
+            Some(needs) => self.needs(site, needs),
+            None => reject(Rule::Operand, site, value as u64),
+        }
     }
 
     fn needs(&self, site: Site, needs: Needs) -> Result<(), Reject> {

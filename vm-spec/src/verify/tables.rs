@@ -6,7 +6,7 @@ use crate::format::Piece;
 use crate::ids::*;
 use crate::image::{
     CatchRecord, FunctionRecord, HistogramKind, Image, LockMode, LockRecord, MapRecord, NO_STRING,
-    Overflow, ProbeRecord, ReturnKind, ValueKind, linear_buckets,
+    Overflow, ProbeRecord, ReturnKind, SlotKind, ValueKind, linear_buckets,
 };
 use crate::limits;
 use crate::probe::{Needs, ProbeKind};
@@ -24,6 +24,7 @@ pub(super) fn check(image: &Image<'_>) -> Result<(), Reject> {
     }
     regexes(image)?;
     functions(image)?;
+    relocations(image)?;
     for (n, probe) in (0..).zip(image.probes) {
         check_probe(image, Site::Probe(n), probe)?;
     }
@@ -100,6 +101,18 @@ fn check_map(image: &Image<'_>, site: Site, map: &MapRecord) -> Result<(), Rejec
     }
     let fits = histogram == HistogramKind::None || value == ValueKind::Stat;
     ensure(fits, Rule::Maps, site, map.histogram.into())
+}
+
+fn relocations(image: &Image<'_>) -> Result<(), Reject> {
+    let count = image.relocations.len();
+    ensure(count <= limits::MAX_RELOCATIONS, Rule::Work, Site::Image, count as u64)?;
+    for (n, relocation) in (0..).zip(image.relocations) {
+        let site = Site::Relocation(n);
+        string(image, relocation.name, site)?;
+        let kind = SlotKind::from_number(relocation.kind);
+        ensure(kind.is_some(), Rule::Reserved, site, relocation.kind.into())?;
+    }
+    Ok(())
 }
 
 fn format(image: &Image<'_>, id: FormatId) -> Result<(), Reject> {
@@ -217,7 +230,6 @@ fn catch(site: Site, function: &FunctionRecord, record: &CatchRecord) -> Result<
 
 fn check_probe(image: &Image<'_>, site: Site, probe: &ProbeRecord) -> Result<(), Reject> {
     string(image, probe.name, site)?;
-    ensure(probe.reserved == 0, Rule::Reserved, site, probe.reserved.into())?;
     let Some(kind) = ProbeKind::from_number(probe.kind) else {
         return reject(Rule::Reserved, site, probe.kind.into());
     };
@@ -231,5 +243,13 @@ fn check_probe(image: &Image<'_>, site: Site, probe: &ProbeRecord) -> Result<(),
     let provided = Needs(handler.needs).within(kind.provides());
     ensure(provided, Rule::Probes, site, handler.needs.into())?;
     let steps = (1..=limits::MAX_STEPS).contains(&probe.steps);
-    ensure(steps, Rule::Probes, site, probe.steps.into())
+    ensure(steps, Rule::Probes, site, probe.steps.into())?;
+    for (saved, most) in [
+        (probe.saved_longs, limits::MAX_SAVED_LONGS),
+        (probe.saved_strings, limits::MAX_SAVED_STRINGS),
+    ] {
+        let fits = saved == 0 || (kind == ProbeKind::FunctionReturn && saved <= most);
+        ensure(fits, Rule::Probes, site, saved.into())?;
+    }
+    Ok(())
 }

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The kernel and its modules as one source of types.
+
+use crate::btf::{Btf, BtfError, Kind};
+use crate::function::Function;
+use crate::ty::Type;
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Where BTF comes from.
+pub trait Source {
+    /// The BTF of the kernel, or of a module on top of it.
+    ///
+    /// # Errors
+    /// Those of the file that should hold it.
+    fn btf(&self, module: Option<&str>) -> std::io::Result<Vec<u8>>;
+
+    /// What it is called in messages: a kernel's release or a path.
+    fn name(&self) -> String;
+}
+
+/// Why there are no types.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum TypesError {
+    /// The file cannot be read.
+    #[error("no type information (BTF) of {what}: {reason}")]
+    Unreadable {
+        /// Of which kernel or module.
+        what: String,
+        /// Why.
+        reason: String,
+    },
+    /// The file makes no sense.
+    #[error("the type information (BTF) of {what} is damaged: {error}")]
+    Damaged {
+        /// Of which kernel or module.
+        what: String,
+        /// What is wrong.
+        error: BtfError,
+    },
+}
+
+/// Types of a kernel and its modules, read when they are first asked for.
+pub struct Types {
+    source: Box<dyn Source>,
+    kernel: OnceCell<Result<Arc<Btf>, TypesError>>,
+    modules: RefCell<BTreeMap<String, Result<Arc<Btf>, TypesError>>>,
+}
+
+impl std::fmt::Debug for Types {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Types").field("source", &self.source.name()).finish_non_exhaustive()
+    }
+}
+
+impl Types {
+    /// Nothing is read yet.
+    pub fn new(source: Box<dyn Source>) -> Types {
+        Types { source, kernel: OnceCell::new(), modules: RefCell::default() }
+    }
+
+    /// What messages call it.
+    pub fn name(&self) -> String {
+        self.source.name()
+    }
+
+    /// The BTF of the kernel or of a module.
+    ///
+    /// # Errors
+    /// [`TypesError`].
+    pub fn btf(&self, module: Option<&str>) -> Result<Arc<Btf>, TypesError> {
+        let Some(module) = module else {
+            return self.kernel.get_or_init(|| self.read(None, None)).clone();
+        };
+        if let Some(known) = self.modules.borrow().get(module) {
+            return known.clone();
+        }
+        let read = self.btf(None).and_then(|kernel| self.read(Some(module), Some(kernel)));
+        self.modules.borrow_mut().insert(module.to_owned(), read.clone());
+        read
+    }
+
+    fn read(&self, module: Option<&str>, base: Option<Arc<Btf>>) -> Result<Arc<Btf>, TypesError> {
+        let what = || match module {
+            Some(module) => format!("module {module} of {}", self.source.name()),
+            None => self.source.name(),
+        };
+        let bytes = self
+            .source
+            .btf(module)
+            .map_err(|error| TypesError::Unreadable { what: what(), reason: error.to_string() })?;
+        let btf = Btf::new(bytes, base);
+        btf.map(Arc::new).map_err(|error| TypesError::Damaged { what: what(), error })
+    }
+
+    /// A function's prototypes: several functions may have the same name, and then they
+    /// need not take the same arguments.
+    ///
+    /// # Errors
+    /// [`TypesError`].
+    pub fn functions(&self, module: Option<&str>, name: &str) -> Result<Vec<Function>, TypesError> {
+        let btf = self.btf(module)?;
+        let mut prototypes: Vec<u32> = Vec::new();
+        for id in btf.named(name) {
+            if let Kind::Function(prototype) = btf.kind(id)
+                && !prototypes.contains(&prototype)
+            {
+                prototypes.push(prototype);
+            }
+        }
+        let mut found: Vec<Function> = Vec::new();
+        for id in prototypes {
+            let Some(function) = Function::new(&btf, id) else { continue };
+            if !found.contains(&function) {
+                found.push(function);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The arguments of a tracepoint, without its private data pointer; `None` if no
+    /// tracepoint has the name.
+    ///
+    /// # Errors
+    /// [`TypesError`].
+    pub fn tracepoint(
+        &self,
+        module: Option<&str>,
+        name: &str,
+    ) -> Result<Option<Function>, TypesError> {
+        let without_data = |mut function: Function| {
+            if !function.arguments.is_empty() {
+                function.arguments.remove(0);
+            }
+            function
+        };
+        // The function that calls the probes has names; the type of the probes has not.
+        let iterators = self.functions(module, &format!("__traceiter_{name}"))?;
+        if let Some(function) = iterators.into_iter().next() {
+            return Ok(Some(without_data(function)));
+        }
+        let btf = self.btf(module)?;
+        let found = btf.named(&format!("btf_trace_{name}")).into_iter().find_map(|id| {
+            let prototype = Type::new(Arc::clone(&btf), id).pointee()?;
+            Function::new(&btf, prototype.id())
+        });
+        Ok(found.map(without_data))
+    }
+
+    /// The type that a script names: `task_struct`, `struct file`, `enum pid_type`,
+    /// `unsigned int`, with `*` for each level of pointers behind it. Pointers are given
+    /// as a count.
+    ///
+    /// # Errors
+    /// [`TypesError`].
+    pub fn named(
+        &self,
+        module: Option<&str>,
+        text: &str,
+    ) -> Result<Option<(Type, usize)>, TypesError> {
+        let btf = self.btf(module)?;
+        let stars = text.chars().filter(|c| *c == '*').count();
+        let words: Vec<&str> = text
+            .trim_end_matches(['*', ' '])
+            .split_whitespace()
+            .filter(|word| !matches!(*word, "const" | "volatile"))
+            .collect();
+        let (wanted, name) = match words.split_first() {
+            Some((&keyword @ ("struct" | "union" | "enum"), rest)) => {
+                (Some(keyword), rest.join(" "))
+            }
+            _ => (None, words.join(" ")),
+        };
+        // Several types may have the name; a full one is better than a declaration, and
+        // a typedef than what has to be asked for by a keyword.
+        let rank = |id: &u32| {
+            let rank = match (btf.kind(*id), wanted) {
+                (Kind::Typedef(_) | Kind::Integer { .. }, None) => 0,
+                (Kind::Composite { union: false, .. }, None | Some("struct")) => 1,
+                (Kind::Composite { union: true, .. }, None | Some("union")) => 2,
+                (Kind::Enum { .. }, None | Some("enum")) => 3,
+                (Kind::Forward, _) => 4,
+                _ => return None,
+            };
+            Some((rank, *id))
+        };
+        let best = btf.named(&name).iter().filter_map(rank).min();
+        Ok(best.map(|(_, id)| (Type::new(Arc::clone(&btf), id), stars)))
+    }
+
+    /// The type of a global variable. BTF tells that of few: those of each CPU.
+    ///
+    /// # Errors
+    /// [`TypesError`].
+    pub fn variable(&self, module: Option<&str>, name: &str) -> Result<Option<Type>, TypesError> {
+        let btf = self.btf(module)?;
+        let found = btf.named(name).into_iter().find_map(|id| match btf.kind(id) {
+            Kind::Variable(ty) => Some(ty),
+            _ => None,
+        });
+        Ok(found.map(|id| Type::new(Arc::clone(&btf), id)))
+    }
+
+    /// Names of all functions of the kernel or module, as they come.
+    ///
+    /// # Errors
+    /// [`TypesError`].
+    pub fn function_names(&self, module: Option<&str>) -> Result<Vec<String>, TypesError> {
+        let btf = self.btf(module)?;
+        let is_function = |id: &u32| btf.is_function(*id);
+        Ok(btf.own_types().filter(is_function).map(|id| btf.name(id).to_owned()).collect())
+    }
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! `$$vars`, `$$parms`, `$$locals`, `$$return` and `$$name`.
+
+use super::place::{Names, Place};
+use super::{Problem, Resolver, types_problem};
+use debuginfo::{Function, Shape};
+use frontend_syntax::Span;
+use frontend_syntax::ast::{
+    Expression, ExpressionKind, Name, Selector, TargetBase, TargetVariable,
+};
+
+/// `sprintf(format, arguments...)`
+pub(super) fn sprintf(format: String, arguments: Vec<Expression>, span: Span) -> Expression {
+    let text = ExpressionKind::Text(format.into_bytes());
+    let mut all = vec![Expression { kind: text, span, token: span }];
+    all.extend(arguments);
+    let function = Name { text: "sprintf".to_owned(), span };
+    let kind = ExpressionKind::Call { function, arguments: all };
+    Expression { kind, span, token: span }
+}
+
+impl Resolver<'_> {
+    pub(super) fn bundle(
+        &mut self,
+        name: &str,
+        selectors: &[Selector],
+        token: Span,
+        place: &mut Place,
+    ) -> Result<Expression, Problem> {
+        let text = |text: &str| {
+            let kind = ExpressionKind::Text(text.as_bytes().to_vec());
+            Expression { kind, span: token, token }
+        };
+        if name == "name" {
+            return match &place.names {
+                Names::Trace(tracepoint) => Ok(text(tracepoint)),
+                _ => Err(Problem::new("unresolved target-symbol expression", token)),
+            };
+        }
+        let names = match name {
+            "vars" | "parms" => self.parameters(token, place)?,
+            "return" => self.returned(token, place)?,
+            // Where the locals of a function are, only debug information tells.
+            "locals" => match place.names {
+                Names::Entry(_) | Names::Return(_) => Vec::new(),
+                _ => return Err(Problem::new("unresolved target-symbol expression", token)),
+            },
+            _ => return Err(Problem::new("unresolved target-symbol expression", token)),
+        };
+        let mut format = String::new();
+        let mut arguments = Vec::new();
+        for name in names {
+            if !format.is_empty() {
+                format.push(' ');
+            }
+            self.bundled(&name, selectors, &mut format, &mut arguments, token, place);
+        }
+        if format.is_empty() {
+            return Ok(text(""));
+        }
+        Ok(sprintf(format, arguments, token))
+    }
+
+    /// `name=value`
+    fn bundled(
+        &mut self,
+        name: &str,
+        selectors: &[Selector],
+        format: &mut String,
+        arguments: &mut Vec<Expression>,
+        token: Span,
+        place: &mut Place,
+    ) {
+        let target = TargetVariable {
+            base: TargetBase::Name(format!("${name}")),
+            selectors: selectors.to_vec(),
+            address_of: false,
+        };
+        let kind = ExpressionKind::Target(target);
+        let e = Expression { kind, span: token, token };
+        let problems = self.problems.len();
+        let value = self.target(&e, place);
+        if self.problems.len() > problems {
+            self.problems.truncate(problems);
+            *format += &format!("{name}=?");
+            return;
+        }
+        match value {
+            Ok(value) => {
+                let conversion = if selectors.is_empty() { "%#x" } else { "%s" };
+                *format += &format!("{name}={conversion}");
+                arguments.push(value);
+            }
+            Err(_) => {
+                let composite = self.is_composite(name, token, place);
+                *format += &format!("{name}={}", if composite { "{...}" } else { "?" });
+            }
+        }
+    }
+
+    fn prototype(&self, token: Span, place: &Place) -> Result<Option<Function>, Problem> {
+        let types = self.types(token)?;
+        let module = place.module.as_deref();
+        let found = match &place.names {
+            Names::Entry(function) | Names::Return(function) => {
+                let mut found = types
+                    .functions(module, function)
+                    .map_err(|error| types_problem(&error, token))?;
+                match found.len() {
+                    0 => {
+                        let message = format!(
+                            "no type information about function '{function}' in {}: it does not \
+                             exist there, or the compiler changed how it is called",
+                            types.name()
+                        );
+                        return Err(Problem::new(message, token));
+                    }
+                    1 => found.pop(),
+                    _ => {
+                        let message = format!(
+                            "several functions are named '{function}', and they take different \
+                             arguments"
+                        );
+                        return Err(Problem::new(message, token));
+                    }
+                }
+            }
+            Names::Trace(tracepoint) => types
+                .tracepoint(module, tracepoint)
+                .map_err(|error| types_problem(&error, token))?,
+            Names::None => {
+                return Err(Problem::new("unresolved target-symbol expression", token));
+            }
+        };
+        Ok(found)
+    }
+
+    fn parameters(&self, token: Span, place: &Place) -> Result<Vec<String>, Problem> {
+        let Some(function) = self.prototype(token, place)? else {
+            let Names::Trace(name) = &place.names else { return Ok(Vec::new()) };
+            let message = format!("no type information about tracepoint '{name}'");
+            return Err(Problem::new(message, token));
+        };
+        let names = function.arguments.into_iter().enumerate().map(|(n, argument)| {
+            if argument.name.is_empty() { format!("arg{}", n + 1) } else { argument.name }
+        });
+        Ok(names.collect())
+    }
+
+    fn returned(&self, token: Span, place: &Place) -> Result<Vec<String>, Problem> {
+        let Names::Return(_) = place.names else { return Ok(Vec::new()) };
+        let function = self.prototype(token, place)?;
+        let gives = function.is_some_and(|function| function.returns.shape() != Shape::Void);
+        Ok(if gives { vec!["return".to_owned()] } else { Vec::new() })
+    }
+
+    fn is_composite(&self, name: &str, token: Span, place: &Place) -> bool {
+        let function = self.prototype(token, place).ok().flatten();
+        let ty = function.and_then(|function| match name {
+            "return" => Some(function.returns),
+            name => function.argument(name).map(|argument| argument.ty.clone()),
+        });
+        ty.is_some_and(|ty| matches!(ty.shape(), Shape::Composite { .. }))
+    }
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Where a target variable stands: what `$name` can mean there.
+
+use super::operation::KeptId;
+use crate::program::Probe;
+use frontend_syntax::ast::Statement;
+use vm_spec::blob::AttachSpec;
+use vm_spec::probe::ProbeKind;
+use vm_spec::relocation::Guard;
+
+/// What the names with a dollar are.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Names {
+    /// There are none.
+    None,
+    /// Parameters of a function, at its entry.
+    Entry(String),
+    /// What a function returns, and its parameters as they were at its entry.
+    Return(String),
+    /// Arguments of a tracepoint.
+    Trace(String),
+}
+
+/// Where an expression stands.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) names: Names,
+    /// The module that the function is in.
+    pub(super) module: Option<String>,
+    /// What must exist for the code here to be reached.
+    pub(super) guards: Vec<Guard>,
+    /// What is kept from the entry: as the script has it, with the guards there, and its
+    /// number.
+    pub(super) kept: Vec<(String, KeptId)>,
+    /// The statements that keep it.
+    pub(super) entry: Vec<Statement>,
+}
+
+impl Place {
+    pub(super) fn new(names: Names, module: Option<String>) -> Place {
+        Place { names, module, guards: Vec::new(), kept: Vec::new(), entry: Vec::new() }
+    }
+
+    pub(super) fn of_function() -> Place {
+        Place::new(Names::None, None)
+    }
+
+    /// Of a probe with one place to attach, not a pattern.
+    pub(super) fn of_probe(probe: &Probe) -> Place {
+        match (&probe.attach, probe.kind) {
+            (AttachSpec::Function { pattern, module, .. }, ProbeKind::FunctionReturn) => {
+                Place::new(Names::Return(pattern.clone()), module.clone())
+            }
+            (AttachSpec::Function { pattern, module, .. }, _) => {
+                Place::new(Names::Entry(pattern.clone()), module.clone())
+            }
+            (AttachSpec::Tracepoint { pattern, .. }, _) => {
+                Place::new(Names::Trace(pattern.clone()), None)
+            }
+            _ => Place::of_function(),
+        }
+    }
+
+    /// The function's entry, as seen from a return probe of it.
+    pub(super) fn at_entry(&self) -> Option<Place> {
+        let Names::Return(function) = &self.names else { return None };
+        let mut entry = Place::new(Names::Entry(function.clone()), self.module.clone());
+        entry.guards.clone_from(&self.guards);
+        Some(entry)
+    }
+}
