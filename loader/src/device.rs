@@ -8,12 +8,14 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd};
-use std::process::Command;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 use vm_spec::device::*;
 use vm_spec::verify::{Rule, Site};
+
+pub mod missing;
+pub mod raw;
 
 const PATH: &str = "/dev/stapvm";
 
@@ -28,22 +30,9 @@ mod ioctl {
 /// Why the module does not do what it should.
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
-    /// There is no device.
-    #[error(
-        "the stapvm module is not loaded and could not be: {PATH} is missing.\n\
-         Build and install it for this kernel ({release}) with 'make install', load it with \
-         'modprobe stapvm', or copy stapvm.ko of this kernel here and 'insmod' it."
-    )]
-    NoModule {
-        /// The kernel's release.
-        release: String,
-    },
-    /// It may not be opened.
-    #[error("cannot open {PATH}: {0}. Probing the kernel needs root.")]
-    Forbidden(io::Error),
-    /// It cannot be opened.
-    #[error("cannot open {PATH}: {0}")]
-    Open(io::Error),
+    /// There is no device, or it may not be opened.
+    #[error(transparent)]
+    Unavailable(#[from] missing::Unavailable),
     /// The kernel's own checks refused the program.
     #[error("the kernel refuses the program: {0}")]
     Refused(String),
@@ -101,18 +90,20 @@ impl Device {
     /// # Errors
     /// [`DeviceError`] says what is missing.
     pub fn open() -> Result<Device, DeviceError> {
+        let mut modprobe = None;
         let file = match open() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // Whether that worked shows at the second opening.
-                let _ = Command::new("modprobe").args(["-q", "stapvm"]).status();
+                // Without root it would only say so.
+                if nix::unistd::geteuid().is_root() {
+                    modprobe = missing::modprobe();
+                }
                 open()
             }
             result => result,
         };
-        let file = file.map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => DeviceError::NoModule { release: release() },
-            io::ErrorKind::PermissionDenied => DeviceError::Forbidden(error),
-            _ => DeviceError::Open(error),
+        let file = file.map_err(|error| missing::Unavailable {
+            facts: missing::Facts::gather(&release(), modprobe),
+            error,
         })?;
         Ok(Device { file, rings: Vec::new() })
     }

@@ -3,13 +3,17 @@
 
 use std::cell::Cell;
 use std::fmt::{self, Write};
-use vm_spec::blob::Blob;
+use vm_spec::blob::{AttachSpec, Blob};
 use vm_spec::disasm::{Notes, listing};
 use vm_spec::ids::{Pc, ProbeId};
 use vm_spec::verify::{VerifyError, verify};
 
+mod bound;
+
 struct BlobNotes<'a> {
     blob: &'a Blob,
+    /// The longest run of each probe's handler.
+    bounds: Vec<Option<u64>>,
     line: Cell<(u32, u32)>,
 }
 
@@ -17,9 +21,16 @@ impl Notes for BlobNotes<'_> {
     fn attach_point(&self, probe: ProbeId, out: &mut dyn Write) -> fmt::Result {
         for point in self.blob.points.iter().filter(|point| point.probe == probe) {
             let optional = if point.optional { " (optional)" } else { "" };
-            writeln!(out, "  attach {:?}{optional}", point.attach)?;
+            write!(out, "  attach {}{optional}", point.text)?;
+            if let AttachSpec::Syscall { number: Some(number) } = point.attach {
+                write!(out, ", system call {number}")?;
+            }
+            writeln!(out)?;
         }
-        Ok(())
+        match self.bounds.get(probe.index()).copied().flatten() {
+            Some(most) => writeln!(out, "  no loop: at most {most} instructions"),
+            None => writeln!(out, "  loops, which the steps end"),
+        }
     }
 
     fn source_line(&self, pc: Pc, out: &mut dyn Write) -> fmt::Result {
@@ -44,8 +55,12 @@ pub fn text(blob: &Blob) -> Result<String, VerifyError> {
     let mut out = String::new();
     let meta = &blob.meta;
     let _ = writeln!(out, "program {} of {} by {}", meta.name, meta.script, meta.producer);
-    let notes = BlobNotes { blob, line: Cell::new((u32::MAX, 0)) };
+    let image = verified.image();
+    let runs = bound::longest_runs(image);
+    let bound = |handler: u32| runs.get(handler as usize).copied().flatten();
+    let bounds = image.probes.iter().map(|probe| bound(probe.handler)).collect();
+    let notes = BlobNotes { blob, bounds, line: Cell::new((u32::MAX, 0)) };
     // Writing to a String cannot fail.
-    let _ = listing(verified.image(), &notes, &mut out);
+    let _ = listing(image, &notes, &mut out);
     Ok(out)
 }

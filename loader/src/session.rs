@@ -11,9 +11,9 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal};
 use nix::time::{ClockId, clock_gettime};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use vm_spec::blob::Blob;
@@ -143,7 +143,13 @@ pub fn run(blob: &Blob, options: &RunOptions) -> Result<Ended, RunError> {
         interval: options.interval.unwrap_or(INTERVAL),
     };
     until_end(&device, &mut merge, &mut printer, child.as_mut(), pace)?;
-    finish(&device, &mut merge, &mut printer, image)
+    let ended = finish(&device, &mut merge, &mut printer, image)?;
+    Ok(with_child(ended, child.as_ref()))
+}
+
+/// How a run ended whose command may have failed.
+pub(crate) fn with_child(ended: Ended, child: Option<&StoppedChild>) -> Ended {
+    if child.is_some_and(|child| child.failed) { Ended::Failed } else { ended }
 }
 
 /// Where output goes.
@@ -288,8 +294,8 @@ pub(crate) fn closing_words(
         let damaged = counts.damaged;
         printer.complain(&format!("WARNING: {damaged} output records could not be read."))?;
     }
-    // Even errors that MAXERRORS allows are told to whoever started the run.
-    let failed = errors > 0 || skipped > u64::from(image.header.max_skipped);
+    let failed = errors > u64::from(image.header.max_errors)
+        || skipped > u64::from(image.header.max_skipped);
     Ok(if failed { Ended::Failed } else { Ended::Well })
 }
 
@@ -344,21 +350,40 @@ fn process_start() -> Option<u64> {
     ticks.checked_mul(10_000_000)
 }
 
+/// `status 1` or `signal 9 (SIGKILL)`.
+fn cause(status: ExitStatus) -> String {
+    match status.signal() {
+        Some(number) => {
+            let name = Signal::try_from(number).map_or("unknown", Signal::as_str);
+            format!("signal {number} ({name})")
+        }
+        None => format!("status {}", status.code().unwrap_or(-1)),
+    }
+}
+
+/// Does it take a shell to understand a command, or is it just words?
+fn needs_shell(command: &str) -> bool {
+    command.contains(|c: char| "|&;<>(){}$`\\\"'*?[]#~=%!\n".contains(c))
+}
+
 /// The command of `-c`, which waits until the probes are armed.
 pub(crate) struct StoppedChild {
     child: Child,
     done: bool,
+    failed: bool,
 }
 
 impl StoppedChild {
-    /// A shell that stops itself before it becomes the command.
+    /// A shell that stops itself before it becomes the command. One that needs a shell to
+    /// understand it gets another, as in SystemTap.
     pub(crate) fn spawn(command: &str) -> io::Result<StoppedChild> {
+        let then = if needs_shell(command) { "exec /bin/sh -c \"$0\"" } else { "exec $0" };
         let child = Command::new("/bin/sh")
-            .args(["-c", &format!("kill -STOP $$; exec {command}")])
+            .args(["-c", &format!("kill -STOP $$; {then}"), command])
             .stdin(Stdio::inherit())
             .process_group(0)
             .spawn()?;
-        Ok(StoppedChild { child, done: false })
+        Ok(StoppedChild { child, done: false, failed: false })
     }
 
     pub(crate) fn pid(&self) -> i32 {
@@ -380,11 +405,8 @@ impl StoppedChild {
         };
         self.done = true;
         if !status.success() {
-            let text = match status.code() {
-                Some(code) => format!("exited with status: {code}"),
-                None => "was killed by a signal".to_owned(),
-            };
-            printer.complain(&format!("WARNING: Child process {text}"))?;
+            self.failed = true;
+            printer.complain(&format!("WARNING: Child process exited with {}", cause(status)))?;
         }
         Ok(true)
     }

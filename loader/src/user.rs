@@ -11,7 +11,7 @@ use crate::output::Printer;
 use crate::relocate::relocate;
 use crate::session::{
     Counts, Ended, Out, RunError, RunOptions, StoppedChild, catch_signals, closing_words,
-    interrupted, open_output,
+    interrupted, open_output, with_child,
 };
 use crate::types::Kernel;
 use nix::poll::{PollTimeout, poll};
@@ -75,7 +75,7 @@ pub fn run(blob: &Blob, options: &RunOptions) -> Result<Ended, RunError> {
     match run.all(&records, child.as_mut(), options.timeout) {
         // Nobody reads any more: what has been said must do.
         Err(RunError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Ended::Well),
-        ended => ended,
+        ended => Ok(with_child(ended?, child.as_ref())),
     }
 }
 
@@ -265,7 +265,7 @@ impl UserRun<'_> {
         let periods = late / period.as_nanos() + 1;
         timer.due += period.saturating_mul(u32::try_from(periods).unwrap_or(u32::MAX));
         let earliest = now + (now - begun) * OTHERS_SHARE;
-        if timer.due < earliest && self.state == State::Running {
+        if timer.due < earliest {
             timer.due = earliest;
             self.overload += 1;
         }

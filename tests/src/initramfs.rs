@@ -101,7 +101,7 @@ pub fn build(series: Series) -> Result<Vec<u8>, MissingFile> {
     }
     let binaries = binaries();
     archive.program("init", &read(&binaries.join("guest-agent"))?);
-    for name in ["stap", "staprun", "stap-disasm"] {
+    for name in ["stap", "staprun", "stap-disasm", "raw-device"] {
         archive.program(&format!("usr/bin/{name}"), &read(&binaries.join(name))?);
     }
     archive.program("bin/bench-load", &read(&binaries.join("bench-load"))?);

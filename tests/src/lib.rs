@@ -8,9 +8,12 @@
 //! guest      a running guest: boot it, run commands, look at its kernel log
 //! host       `stap --runtime=user` on this machine, with no guest
 //! golden     scripts with the output they must give
+//! broken     images with one thing wrong
+//! mutate     images with random damage
 //! bench      what hits, start-up and arming cost
 //! bin/guest-agent   the guest's first process: serves the protocol
 //! bin/guest         `make guest`, `make demo`
+//! bin/raw-device    in a guest: goes to the device past the loader
 //! bin/bench         `make bench`; bin/bench-load is its load in the guest
 //! tests/guest       the test program: every golden script on every kernel
 //! tests/language    the test program: the language's scripts on this machine
@@ -19,9 +22,11 @@
 //! all that were to come; nothing is ever skipped.
 
 pub mod bench;
+pub mod broken;
 pub mod golden;
 pub mod guest;
 pub mod host;
 pub mod initramfs;
 pub mod kernel;
+pub mod mutate;
 pub mod protocol;

@@ -48,7 +48,8 @@ int stapvm_attach_check(const struct stapvm_attachment *attachment)
 		break;
 	case STAPVM_PROBE_SYSCALL_ENTRY:
 	case STAPVM_PROBE_SYSCALL_EXIT:
-		good = stapvm_syscall_exists(attachment->value);
+		/* A number that this kernel lacks fails when it is attached: it may be optional. */
+		good = true;
 		break;
 	case STAPVM_PROBE_PROFILE:
 		good = attachment->value <= MAX_PROFILE_HZ;
@@ -80,6 +81,20 @@ static int attach(struct stapvm_attachment *attachment)
 	}
 }
 
+/* Does the kernel have to be changed for it, and be left alone again afterwards? */
+static bool hooks_into_kernel(const struct stapvm_attachment *attachment)
+{
+	switch (attachment->kind) {
+	case STAPVM_PROBE_BEGIN:
+	case STAPVM_PROBE_END:
+	case STAPVM_PROBE_ERROR:
+	case STAPVM_PROBE_NEVER:
+		return false;
+	default:
+		return true;
+	}
+}
+
 /*
  * Arms everything but timers. On failure `start` says which attachment failed; what
  * is armed then stays so until stapvm_detach_all.
@@ -88,6 +103,8 @@ int stapvm_attach_all(struct stapvm_session *session, struct stapvm_start *start
 {
 	u32 i;
 
+	for (i = 0; i < session->attachment_count; i++)
+		session->hooked |= hooks_into_kernel(&session->attachments[i]);
 	stapvm_tracepoint_find(session);
 	stapvm_ftrace_attach_all(session);
 	for (i = 0; i < session->attachment_count; i++) {
@@ -135,11 +152,17 @@ static void detach_one(struct stapvm_attachment *attachment)
 	}
 }
 
-/* Disarms everything. When it returns, no handler runs and none will. */
+/*
+ * Disarms everything. When it returns, no handler runs and none will. Waiting for that
+ * takes grace periods, tens of milliseconds, so it is done once and only if need be.
+ */
 void stapvm_detach_all(struct stapvm_session *session)
 {
 	u32 i;
 
+	if (!session->hooked)
+		return;
+	session->hooked = false;
 	for (i = 0; i < session->attachment_count; i++) {
 		if (session->attachments[i].armed)
 			detach_one(&session->attachments[i]);

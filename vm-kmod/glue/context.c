@@ -16,7 +16,7 @@ static int create_on(struct stapvm_session *session, int cpu)
 	for (level = 0; level < STAPVM_LEVELS; level++) {
 		struct stapvm_context *context = &contexts->level[level];
 
-		context->memory = kvzalloc_node(bytes, GFP_KERNEL_ACCOUNT, cpu_to_node(cpu));
+		context->memory = kvzalloc_node(bytes, STAPVM_GFP_SIZED, cpu_to_node(cpu));
 		if (!context->memory)
 			return -ENOMEM;
 		/* A xorshift generator must not start at 0. */

@@ -35,7 +35,7 @@ static void *copy_array(u64 user, size_t count, size_t size)
 		return NULL;
 	if (check_mul_overflow(count, size, &bytes))
 		return ERR_PTR(-E2BIG);
-	copy = kvmalloc(bytes, GFP_KERNEL_ACCOUNT);
+	copy = kvmalloc(bytes, STAPVM_GFP_SIZED);
 	if (!copy)
 		return ERR_PTR(-ENOMEM);
 	if (copy_from_user(copy, u64_to_user_ptr(user), bytes)) {
@@ -116,9 +116,9 @@ static int create_globals(struct stapvm_session *session, struct stapvm_load *lo
 		return refuse(load, STAPVM_STAGE_MEMORY, 0, contexts);
 	/* Room for one more lock, so that there always is something to allocate. */
 	session->locks = kvcalloc(layout->scalar_count + layout->map_count + 1,
-				  sizeof(*session->locks), GFP_KERNEL_ACCOUNT);
+				  sizeof(*session->locks), STAPVM_GFP_SIZED);
 	session->storage = kvzalloc(max_t(u64, layout->storage_bytes, sizeof(u64)),
-				    GFP_KERNEL_ACCOUNT);
+				    STAPVM_GFP_SIZED);
 	if (!session->locks || !session->storage)
 		return refuse(load, STAPVM_STAGE_MEMORY, 0, layout->storage_bytes);
 	stapvm_vm_bind(session->program, session->storage);
@@ -135,7 +135,7 @@ static int create_probes(struct stapvm_session *session)
 {
 	u32 i, count = session->layout.probe_count;
 
-	session->probes = kvcalloc(count + 1, sizeof(*session->probes), GFP_KERNEL_ACCOUNT);
+	session->probes = kvcalloc(count + 1, sizeof(*session->probes), STAPVM_GFP_SIZED);
 	if (!session->probes)
 		return -ENOMEM;
 	for (i = 0; i < count; i++) {
@@ -211,7 +211,7 @@ static int load_attachments(struct stapvm_session *session, struct stapvm_load *
 	int error = 0;
 
 	session->attachments = kvcalloc(count + 1, sizeof(*session->attachments),
-					GFP_KERNEL_ACCOUNT);
+					STAPVM_GFP_SIZED);
 	if (!session->attachments)
 		return -ENOMEM;
 	records = copy_array(load->attachments, count, sizeof(*records));

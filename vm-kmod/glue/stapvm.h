@@ -30,6 +30,12 @@ struct tracepoint;
 struct stapvm_session;
 
 /*
+ * For memory whose size a program chooses: if there is not enough, LOAD fails. It is
+ * no reason to kill somebody else's process, or to complain in the kernel's log.
+ */
+#define STAPVM_GFP_SIZED	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+
+/*
  * A handler may be interrupted by one of a higher level, which then has a context
  * of its own.
  */
@@ -146,6 +152,7 @@ struct stapvm_session {
 
 	struct stapvm_attachment *attachments;
 	u32 attachment_count;
+	bool hooked;			/* something is armed in the kernel, or may be */
 	u64 missed_before;		/* misses of armed probes before handlers ran */
 	struct stapvm_syscalls *syscalls;
 	struct stapvm_ftrace *ftrace;
@@ -220,7 +227,6 @@ void stapvm_tracepoint_detach(struct stapvm_attachment *attachment);
 int stapvm_syscall_prepare(struct stapvm_session *session);
 int stapvm_syscall_attach(struct stapvm_attachment *attachment);
 void stapvm_syscall_detach_all(struct stapvm_session *session);
-bool stapvm_syscall_exists(u64 number);
 void stapvm_timer_start(struct stapvm_attachment *attachment);
 void stapvm_timer_detach(struct stapvm_attachment *attachment);
 int stapvm_profile_attach(struct stapvm_attachment *attachment);

@@ -28,7 +28,7 @@ struct stapvm_syscalls {
 	struct side exit;
 };
 
-bool stapvm_syscall_exists(u64 number)
+static bool exists_here(u64 number)
 {
 	return number < NR_syscalls || number == STAPVM_ANY_SYSCALL;
 }
@@ -128,6 +128,9 @@ int stapvm_syscall_attach(struct stapvm_attachment *attachment)
 	struct stapvm_session *session = attachment->session;
 	struct side *side;
 	int error;
+
+	if (!exists_here(attachment->value))
+		return -ENOENT;
 
 	if (attachment->kind == STAPVM_PROBE_SYSCALL_ENTRY) {
 		side = &session->syscalls->entry;

@@ -8,7 +8,7 @@
 //! 16  section count    u32
 //! 20  zero             u32
 //! 24  section table    kind u32, zero u32, offset u64, length u64, SHA-256 (32 bytes)
-//!     sections         each at a multiple of 8
+//!     sections         each at the next multiple of 8, zeros between them
 //! ```
 //! Sections: the image (the very words that the kernel gets), the probe points, the
 //! source map, the description and the relocations; all but the first are bincode, read with a size limit.
@@ -256,6 +256,12 @@ pub enum BlobError {
     /// A section is not there.
     #[error("section {0:?} is missing")]
     Missing(BlobSection),
+    /// A section does not follow the one before it.
+    #[error("section {0:?} is not where it should be")]
+    Misplaced(BlobSection),
+    /// Bytes after the last section.
+    #[error("{0} bytes after the end of the program")]
+    Trailing(u64),
     /// A section's bytes are not those that were written.
     #[error("section {0:?} is damaged (SHA-256 differs)")]
     Checksum(BlobSection),
@@ -376,16 +382,21 @@ impl<'a> Sections<'a> {
             }
         }
         let count = number(file, 16, 4)? as usize;
+        let entry = |n: usize| n.saturating_mul(ENTRY_BYTES).saturating_add(HEADER_BYTES);
         let mut sections = Sections([None; BlobSection::ALL.len()]);
+        let mut end = entry(count) as u64;
         // Each entry is looked at before the next: a wrong count ends at `Truncated`.
         for n in 0..count {
-            let at = n.saturating_mul(ENTRY_BYTES).saturating_add(HEADER_BYTES);
-            sections.entry(file, at)?;
+            end = sections.entry(file, entry(n), padded(file, end)?)?;
         }
-        Ok(sections)
+        match padded(file, end)? {
+            end if end == file.len() as u64 => Ok(sections),
+            end => Err(BlobError::Trailing(file.len() as u64 - end)),
+        }
     }
 
-    fn entry(&mut self, file: &'a [u8], at: usize) -> Result<(), BlobError> {
+    /// Reads the section of a table entry, which starts at `start`; where it ends.
+    fn entry(&mut self, file: &'a [u8], at: usize, start: u64) -> Result<u64, BlobError> {
         let kind = number(file, at, 4)? as u32;
         let Some(section) = BlobSection::ALL.into_iter().find(|s| *s as u32 == kind) else {
             return Err(BlobError::UnknownSection(kind));
@@ -401,15 +412,28 @@ impl<'a> Sections<'a> {
             return Err(BlobError::Checksum(section));
         }
         let slot = self.0.get_mut(section as usize - 1).ok_or(BlobError::UnknownSection(kind))?;
-        match slot.replace(bytes) {
-            Some(_) => Err(BlobError::Duplicate(section)),
-            None => Ok(()),
+        if slot.replace(bytes).is_some() {
+            return Err(BlobError::Duplicate(section));
         }
+        if offset != start {
+            return Err(BlobError::Misplaced(section));
+        }
+        Ok(offset.saturating_add(length))
     }
 
     fn get(&self, section: BlobSection) -> Result<&'a [u8], BlobError> {
         self.0.get(section as usize - 1).copied().flatten().ok_or(BlobError::Missing(section))
     }
+}
+
+/// The next multiple of 8, up to which there must be zeros.
+fn padded(file: &[u8], end: u64) -> Result<u64, BlobError> {
+    let length = end.wrapping_neg() % 8;
+    let zeros = part(file, end, length)?;
+    if zeros.iter().any(|byte| *byte != 0) {
+        return Err(BlobError::Reserved(end as usize));
+    }
+    Ok(end.saturating_add(length))
 }
 
 fn part(file: &[u8], offset: u64, length: u64) -> Result<&[u8], BlobError> {

@@ -13,6 +13,7 @@ pub(super) const FIRST: &[&str] = &[
     "end",
     "error",
     "never",
+    "oneshot",
     "timer",
     "kernel",
     "module",
@@ -50,6 +51,8 @@ pub(super) fn resolve(point: &ProbePoint) -> Points {
     match first.name.text.as_str() {
         "begin" | "end" | "error" => session(point, first),
         "never" => rest(point, 1).map(|()| one(point, ProbeKind::Never, AttachSpec::Never)),
+        "oneshot" => rest(point, 1)
+            .map(|()| one(point, ProbeKind::Begin, AttachSpec::Begin { order: i64::MAX })),
         "timer" => timer(point),
         "kernel" | "module" => kernel(point, first),
         "kprobe" => kprobe(point),

@@ -112,6 +112,8 @@ fn run(
         }
         if started.elapsed() > timeout && !timed_out {
             timed_out = true;
+            // Where it hangs, if it does so in the kernel: on the console, for the host.
+            let _ = std::fs::write("/proc/sysrq-trigger", "w");
             let _ = killpg(group, Signal::SIGKILL);
         }
         match from_host.recv_timeout(Duration::from_millis(5)) {

@@ -2,7 +2,9 @@
 //! Every golden script and every guest test on every kernel. Each kernel boots once;
 //! a kernel that does not boot fails all of its tests.
 
+mod device;
 mod sessions;
+mod steps;
 mod syscalls;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -70,7 +72,8 @@ fn main() {
                 trials.push(Trial::test(name, move || shared.with(|guest| case.check(guest))));
             }
         }
-        for &(name, check) in sessions::CHECKS.iter().chain(syscalls::CHECKS) {
+        for &(name, check) in sessions::CHECKS.iter().chain(device::CHECKS).chain(syscalls::CHECKS)
+        {
             let shared = shared.clone();
             trials.push(Trial::test(format!("{series}::{name}"), move || shared.with(check)));
         }
