@@ -223,7 +223,11 @@ fn place(builder: &mut Builder, global: &Global, entries: u32) -> Place {
         keys: global.keys.iter().flatten().map(|key| value_kind(*key)).collect(),
         value,
         capacity: size.unwrap_or(entries).clamp(1, limits::MAX_MAP_ENTRIES),
-        overflow: if global.wrap { Overflow::DropOldest } else { Overflow::Fail },
+        overflow: match (global.wrap, size) {
+            (true, _) => Overflow::DropOldest,
+            (false, Some(_)) => Overflow::FailAtSize,
+            (false, None) => Overflow::Fail,
+        },
         histogram: global.histogram,
         initial: match &global.initial {
             Some(Literal::Text(text)) => Some(text.clone()),
@@ -324,9 +328,20 @@ fn source_map(
     source
 }
 
-/// What run-time errors say they are near.
+/// What run-time errors say they are near: the first token of the text, in the words
+/// of SystemTap.
 fn token(text: &str) -> String {
-    let is_name = text.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '$'));
-    let word: String = text.chars().take_while(|c| *c != '\n').take(40).collect();
-    if is_name { format!("identifier '{word}'") } else { format!("operator '{word}'") }
+    let is_letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '$');
+    let word = |text: &str| text.chars().take_while(|c| is_letter(*c)).collect::<String>();
+    match text.chars().next() {
+        Some(c) if c.is_ascii_digit() => format!("number '{}'", word(text)),
+        Some(c) if is_letter(c) => match word(text).as_str() {
+            "if" | "for" | "while" | "foreach" | "try" | "delete" | "return" | "next" | "break"
+            | "continue" => "keyword".to_owned(),
+            name => format!("identifier '{name}'"),
+        },
+        Some('@') => format!("operator '@{}'", word(&text[1..])),
+        Some(c @ ('{' | '(' | ';')) => format!("operator '{c}'"),
+        _ => format!("operator '{}'", text.split_whitespace().next().unwrap_or_default()),
+    }
 }

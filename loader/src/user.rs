@@ -265,7 +265,7 @@ impl UserRun<'_> {
         let periods = late / period.as_nanos() + 1;
         timer.due += period.saturating_mul(u32::try_from(periods).unwrap_or(u32::MAX));
         let earliest = now + (now - begun) * OTHERS_SHARE;
-        if timer.due < earliest {
+        if timer.due < earliest && self.state == State::Running {
             timer.due = earliest;
             self.overload += 1;
         }

@@ -13,7 +13,6 @@ pub(super) const FIRST: &[&str] = &[
     "end",
     "error",
     "never",
-    "oneshot",
     "timer",
     "kernel",
     "module",
@@ -51,8 +50,6 @@ pub(super) fn resolve(point: &ProbePoint) -> Points {
     match first.name.text.as_str() {
         "begin" | "end" | "error" => session(point, first),
         "never" => rest(point, 1).map(|()| one(point, ProbeKind::Never, AttachSpec::Never)),
-        "oneshot" => rest(point, 1)
-            .map(|()| one(point, ProbeKind::Begin, AttachSpec::Begin { order: i64::MAX })),
         "timer" => timer(point),
         "kernel" | "module" => kernel(point, first),
         "kprobe" => kprobe(point),

@@ -44,6 +44,14 @@ pub(super) enum Use {
     Value,
 }
 
+/// What errors about a place are near: an element's array, else the operator.
+fn written(target: &Expression, operator: Span) -> Span {
+    match &target.kind {
+        ExpressionKind::Element { array, .. } => array.span,
+        _ => operator,
+    }
+}
+
 impl<'p> Body<'_, 'p> {
     /// Finds the place that is changed; `later` is evaluated before it is.
     fn spot(&mut self, target: &'p Expression, later: Option<&Expression>) -> Option<Spot> {
@@ -84,6 +92,7 @@ impl<'p> Body<'_, 'p> {
         }
         let text = self.type_of(target) == Type::Text;
         let spot = self.spot(target, Some(value))?;
+        let token = written(target, token);
         if text {
             return Some(Value::Text(self.assign_text(operator, spot, value, token)));
         }
@@ -164,7 +173,7 @@ impl<'p> Body<'_, 'p> {
                     return self.emit(make(register, register), token);
                 }
                 let by = self.long(value);
-                self.emit_binary(operator, register, register, by, token);
+                self.emit_binary(operator, register, register, by, value.token);
             }
         }
     }
@@ -189,7 +198,7 @@ impl<'p> Body<'_, 'p> {
             Some(operator) => {
                 let old = self.new_long();
                 self.emit(asm::gld(old, scalar), token);
-                self.emit_binary(operator, old, old, by, token);
+                self.emit_binary(operator, old, old, by, value.token);
                 old
             }
         };
@@ -246,7 +255,7 @@ impl<'p> Body<'_, 'p> {
             Some(operator) => {
                 let old = self.new_long();
                 self.emit(asm::mget(old, longs, strings, map), token);
-                self.emit_binary(operator, old, old, by, token);
+                self.emit_binary(operator, old, old, by, value.token);
                 old
             }
         };
@@ -268,6 +277,7 @@ impl<'p> Body<'_, 'p> {
             return self.step_target(step, position, target, token);
         }
         let spot = self.spot(target, None)?;
+        let token = written(target, token);
         if wanted == Use::Effect {
             self.add_constant(spot, by, token);
             return None;
@@ -316,7 +326,7 @@ impl<'p> Body<'_, 'p> {
             return None;
         };
         let value = self.long(value);
-        self.emit(asm::sadd(value, longs, strings, map), token);
+        self.emit(asm::sadd(value, longs, strings, map), written(target, token));
         Some(value)
     }
 

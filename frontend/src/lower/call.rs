@@ -72,7 +72,8 @@ impl<'p> Body<'_, 'p> {
             self.calls(id);
             let returns = super::return_kind(callee.gives, callee.returns);
             let result = if returns == ReturnKind::Nothing { 0 } else { to };
-            self.emit(asm::call(result, longs, strings, id), e.token);
+            // Too deep nesting is near the function's own name, as in SystemTap.
+            self.emit(asm::call(result, longs, strings, id), callee.name.span);
             if !self.context.declines[n] {
                 return self.bind(done);
             }

@@ -4,7 +4,7 @@
 
 use super::Place;
 use super::body::{Body, Label, Loop};
-use super::statement::weight;
+use super::statement::{closing, weight};
 use crate::program::Type;
 use frontend_syntax::Span;
 use frontend_syntax::ast::{self, Aggregate, Direction, Expression, ExpressionKind, Name, SortBy};
@@ -40,7 +40,7 @@ impl<'p> Body<'_, 'p> {
         self.emit(asm::ifirst(cursor, map, sort_order(foreach, kind)), token);
         self.jump(|pc| asm::jz(cursor, pc), done, token);
         self.bind(head);
-        self.emit(asm::charge(weight(&foreach.body)), token);
+        self.emit(asm::charge(weight(&foreach.body)), closing(&foreach.body));
         // The limit counts entries that the slice leaves out, as in SystemTap.
         self.check_limit(limit, done, token);
         self.skip_others(&slices, map, cursor, again, token);
@@ -87,7 +87,7 @@ impl<'p> Body<'_, 'p> {
         let buckets = self.number(self.bucket_count(map), token);
         let (head, again, done) = (self.label(), self.label(), self.label());
         self.bind(head);
-        self.emit(asm::charge(weight(&foreach.body)), token);
+        self.emit(asm::charge(weight(&foreach.body)), closing(&foreach.body));
         self.check_limit(limit, done, token);
         if let Some(key) = foreach.keys.first() {
             self.store_loaded(key, bucket);

@@ -111,7 +111,7 @@ impl<'p> Body<'_, 'p> {
         let (head, again, test, done) = (self.label(), self.label(), self.label(), self.label());
         self.jump(asm::jmp, test, token);
         self.bind(head);
-        self.emit(asm::charge(weight(inner)), token);
+        self.emit(asm::charge(weight(inner)), closing(inner));
         self.loops.push(Loop { done, again });
         self.statement(inner);
         self.loops.pop();
@@ -168,7 +168,7 @@ impl<'p> Body<'_, 'p> {
         self.statement(inner);
         self.loops.pop();
         self.bind(again);
-        self.jump(|pc| asm::iloop(counter, bound.into(), pc), head, token);
+        self.jump(|pc| asm::iloop(counter, bound.into(), pc), head, closing(inner));
         self.bind(done);
         true
     }
@@ -193,6 +193,17 @@ impl<'p> Body<'_, 'p> {
         }
         self.block(handler);
         self.bind(done);
+    }
+}
+
+/// What a loop that takes too long is near: its only statement, or the block of many.
+pub(super) fn closing(body: &Statement) -> Span {
+    match &body.kind {
+        StatementKind::Block(block) => match block.statements.as_slice() {
+            [only] => closing(only),
+            _ => block.span,
+        },
+        _ => body.span,
     }
 }
 

@@ -14,7 +14,7 @@ pub(crate) fn check(cases: &[String]) -> Result<(), String> {
     let mut wrong = Vec::new();
     let mut constructs = 0;
     for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let Some((construct, names)) = line.split_once(" | ") else {
+        let Some((construct, names)) = line.rsplit_once(" | ") else {
             wrong.push(format!("no case column: {line}"));
             continue;
         };

@@ -16,6 +16,8 @@ pub enum Fault {
     NestingExceeded,
     /// A full map got a new key.
     MapFull,
+    /// A full map of this size, which the script has chosen, got a new key.
+    MapSize(u32),
     /// A number was asked of an aggregate without values.
     EmptyAggregate,
     /// There is no such bucket.
@@ -74,6 +76,7 @@ impl Fault {
             Fault::NoMatch(_) => 16,
             Fault::NoMatchToCount => 17,
             Fault::NoGroup(_) => 18,
+            Fault::MapSize(_) => 19,
         }
     }
 
@@ -91,6 +94,11 @@ impl Fault {
             Fault::StepsExceeded => sink.put(b"MAXACTION exceeded"),
             Fault::NestingExceeded => sink.put(b"MAXNESTING exceeded"),
             Fault::MapFull => sink.put(b"Array overflow, check MAXMAPENTRIES"),
+            Fault::MapSize(size) => {
+                sink.put(b"Array overflow, check size limit (");
+                decimal(&mut sink, size.into());
+                sink.put(b")");
+            }
             Fault::EmptyAggregate => sink.put(b"empty aggregate"),
             Fault::HistogramIndex => sink.put(b"histogram index out of range"),
             Fault::KernelRead(at) => {

@@ -221,7 +221,7 @@ impl<'s> Map<'s> {
     /// The entry of a key tuple, made with value 0, "" or no values if there is none.
     ///
     /// # Errors
-    /// [`Fault::MapFull`].
+    /// [`Fault::MapFull`] or [`Fault::MapSize`].
     #[inline]
     pub fn find_or_insert(&mut self, keys: &Keys<'_>) -> Result<Entry, Fault> {
         let hash = self.hash(keys);
@@ -233,7 +233,11 @@ impl<'s> Map<'s> {
 
     #[inline(never)]
     fn insert(&mut self, keys: &Keys<'_>, hash: u32) -> Result<Entry, Fault> {
-        let n = self.take_free().ok_or(Fault::MapFull)?;
+        let n = match self.take_free() {
+            Some(n) => n,
+            None if self.shape().has_size => return Err(Fault::MapSize(self.shape().capacity)),
+            None => return Err(Fault::MapFull),
+        };
         let chain = match self.bucket(hash) {
             Some(bucket) => low(core::mem::replace(bucket, n.into())),
             None => 0,

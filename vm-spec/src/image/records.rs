@@ -264,6 +264,8 @@ small_enum! {
         Fail = 0,
         /// Drops its oldest entry (`%` in the declaration).
         DropOldest = 1,
+        /// Fails: "Array overflow", of a map whose size the script has chosen.
+        FailAtSize = 2,
     }
 }
 

@@ -30,6 +30,8 @@ pub(super) struct Shape {
     pub(super) capacity: u32,
     pub(super) mask: u32,
     pub(super) drops_oldest: bool,
+    /// The script has chosen the capacity.
+    pub(super) has_size: bool,
     pub(super) value_offset: usize,
     pub(super) string_words: usize,
     pub(super) string_keys: u16,
@@ -37,6 +39,10 @@ pub(super) struct Shape {
     pub(super) bucket_count: usize,
     pub(super) value: u16,
 }
+
+/// Bits of [`Shape`] in the header.
+const DROPS_OLDEST: u32 = 1;
+const HAS_SIZE: u32 = 2;
 
 impl Shape {
     fn of(record: &MapRecord, string_length: u32) -> Shape {
@@ -56,6 +62,7 @@ impl Shape {
             capacity: record.capacity,
             mask: record.capacity.checked_next_power_of_two().unwrap_or(1).wrapping_sub(1),
             drops_oldest: record.overflow == Overflow::DropOldest as u8,
+            has_size: record.overflow == Overflow::FailAtSize as u8,
             value_offset,
             string_words,
             string_keys: record.string_keys,
@@ -71,7 +78,8 @@ impl Shape {
             entry_words: low(header[3]) as usize,
             capacity: high(header[3]),
             mask: low(header[4]),
-            drops_oldest: high(header[4]) != 0,
+            drops_oldest: high(header[4]) & DROPS_OLDEST != 0,
+            has_size: high(header[4]) & HAS_SIZE != 0,
             value_offset: low(header[5]) as usize,
             string_words: high(header[5]) as usize,
             string_keys: header[6] as u16,
@@ -90,7 +98,9 @@ impl Shape {
         };
         *header = [0; HEADER];
         header[3] = pair(self.entry_words as u32, self.capacity);
-        header[4] = pair(self.mask, self.drops_oldest.into());
+        let drops_oldest = if self.drops_oldest { DROPS_OLDEST } else { 0 };
+        let has_size = if self.has_size { HAS_SIZE } else { 0 };
+        header[4] = pair(self.mask, drops_oldest | has_size);
         header[5] = pair(self.value_offset as u32, self.string_words as u32);
         header[6] = pair(kinds, value);
         header[7] = record.histogram_low as u64;
