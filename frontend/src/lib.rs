@@ -35,6 +35,7 @@ pub use library::{LibraryFile, embedded_files};
 use std::collections::BTreeSet;
 use vm_spec::blob::{Blob, Meta};
 use vm_spec::build::Limits;
+use vm_spec::limits::{MAX_CALL_DEPTH, MAX_STRING_LENGTH};
 use vm_spec::verify::verify;
 
 /// What is to be compiled.
@@ -274,11 +275,12 @@ impl<'a> Compiler<'a> {
     /// # Errors
     /// [`Failed`] after errors such as a handler with too many variables.
     pub fn translate(&mut self, analyzed: &Analyzed) -> Result<Blob, Failed> {
+        let default = Limits::default();
         let limits = Limits {
-            string_length: self.define("MAXSTRINGLEN", Limits::default().string_length),
-            call_depth: self.define("MAXNESTING", Limits::default().call_depth),
-            max_errors: self.define("MAXERRORS", Limits::default().max_errors),
-            max_skipped: self.define("MAXSKIPPED", Limits::default().max_skipped),
+            string_length: self.limit("MAXSTRINGLEN", default.string_length, MAX_STRING_LENGTH),
+            call_depth: self.limit("MAXNESTING", default.call_depth, MAX_CALL_DEPTH),
+            max_errors: define(&self.request, "MAXERRORS").unwrap_or(default.max_errors),
+            max_skipped: define(&self.request, "MAXSKIPPED").unwrap_or(default.max_skipped),
         };
         let (lowered, mut diagnostics) =
             lower::lower(&analyzed.0, &self.map, limits, &self.request);
@@ -300,8 +302,15 @@ impl<'a> Compiler<'a> {
         self.finish(Blob { image, points, source, meta, relocations }, diagnostics)
     }
 
-    fn define(&self, name: &str, default: u32) -> u32 {
-        define(&self.request, name).unwrap_or(default)
+    /// A limit of `-D`, from 1 to what this runtime can give.
+    fn limit(&mut self, name: &str, default: u32, most: u32) -> u32 {
+        let wanted = define(&self.request, name).unwrap_or(default);
+        if wanted > most {
+            let nowhere = frontend_syntax::Span::default();
+            let message = format!("{name}={wanted} is more than the runtime gives: it is {most}");
+            self.diagnostics.push(Diagnostic::warning(message, nowhere));
+        }
+        wanted.clamp(1, most)
     }
 }
 

@@ -193,10 +193,19 @@ fn encode(insn: &Insn) -> [u8; 8] {
     [insn.op, insn.a, insn.b, insn.c, d, e, f, g]
 }
 
-/// `MAXACTION`; probes that run in their own time get more.
+/// Probes that run in their own time get so many times `MAXACTION` if
+/// `MAXACTION_INTERRUPTIBLE` does not say how many.
+const INTERRUPTIBLE: u32 = 10;
+
+/// `MAXACTION` or `MAXACTION_INTERRUPTIBLE`.
 fn steps(kind: ProbeKind, request: &Request<'_>) -> u32 {
     let steps = define(request, "MAXACTION").unwrap_or(limits::DEFAULT_STEPS);
-    let steps = if kind.is_synchronous() { steps.saturating_mul(10) } else { steps };
+    let steps = if kind.is_synchronous() {
+        let interruptible = define(request, "MAXACTION_INTERRUPTIBLE");
+        interruptible.unwrap_or(steps.saturating_mul(INTERRUPTIBLE))
+    } else {
+        steps
+    };
     steps.clamp(1, limits::MAX_STEPS)
 }
 

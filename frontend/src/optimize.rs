@@ -121,25 +121,27 @@ impl Pass<'_> {
     fn never_assigned(&mut self, uses: &AllUses) {
         let written: BTreeSet<&Variable> = uses.each().flat_map(|uses| &uses.written).collect();
         let read: BTreeSet<&Variable> = uses.each().flat_map(|uses| &uses.read).collect();
-        let names: Vec<String> = self.program.globals.iter().map(|g| g.name.clone()).collect();
+        let names: Vec<&str> = self.program.globals.iter().map(|g| g.name.as_str()).collect();
         let mut warnings = Vec::new();
         for (n, global) in self.program.globals.iter().enumerate() {
             let variable = Variable::Global(n);
             let unassigned = read.contains(&variable) && !written.contains(&variable);
             if unassigned && global.initial.is_none() {
-                warnings.push(unassigned_warning("global", &global.name, global.span, &names));
+                let known = names.iter().copied();
+                warnings.push(unassigned_warning("global", &global.name, global.span, known));
             }
         }
         let parameters = self.program.functions.iter().map(|f| f.parameters.as_slice());
         let parameters = parameters.chain(std::iter::repeat(&[][..]));
         for (uses, parameters) in uses.each().zip(parameters) {
-            let known: Vec<String> = names.iter().chain(uses.mentioned.keys()).cloned().collect();
             for (name, span) in &uses.mentioned {
                 let variable = Variable::Local(name.clone());
                 let is_parameter = parameters.iter().any(|parameter| parameter.text == *name);
                 let assigned = uses.written.contains(&variable) || is_parameter;
                 if uses.read.contains(&variable) && !assigned {
-                    warnings.push(unassigned_warning("local", name, *span, &known));
+                    let own = uses.mentioned.keys().map(String::as_str);
+                    let known = names.iter().copied().chain(own);
+                    warnings.push(unassigned_warning("local", name, *span, known));
                 }
             }
         }
@@ -198,8 +200,13 @@ impl Pass<'_> {
     }
 }
 
-fn unassigned_warning(what: &str, name: &str, span: Span, known: &[String]) -> Diagnostic {
-    let others = known.iter().map(String::as_str).filter(|other| *other != name);
+fn unassigned_warning<'a>(
+    what: &str,
+    name: &str,
+    span: Span,
+    known: impl Iterator<Item = &'a str>,
+) -> Diagnostic {
+    let others = known.filter(|other| *other != name);
     let near = similar(name, others).map_or(String::new(), |near| format!(" (similar: {near})"));
     Diagnostic::warning(format!("never-assigned {what} variable '{name}'{near}"), span)
 }

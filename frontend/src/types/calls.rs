@@ -168,14 +168,20 @@ impl Pass<'_> {
         want: Want,
         body: &Body,
     ) -> Known {
+        // Each argument is walked once, however many overloads there are.
+        for (index, argument) in arguments.iter().enumerate() {
+            let known = overloads.iter().find_map(|&n| self.parameter(n, index));
+            let found = self.untyped(argument, Want::of(known), body);
+            match found {
+                None if known.is_none() => self.unresolved(argument, body),
+                Some((Type::Stat, _)) => self.invalid_type(Type::Stat, argument.token),
+                _ => overloads.iter().for_each(|&n| self.argument(n, index, argument, found)),
+            }
+        }
         let mut returns = None;
         for &n in overloads {
             if let Some(users) = self.function_users.get_mut(n) {
                 users.insert(body.owner);
-            }
-            let parameters = self.program.functions[n].parameters.clone();
-            for (index, (argument, parameter)) in arguments.iter().zip(&parameters).enumerate() {
-                self.argument(n, index, argument, parameter, body);
             }
             let function = &mut self.program.functions[n];
             let wanted = returns.or(want.known(function.name.span));
@@ -202,34 +208,33 @@ impl Pass<'_> {
         }
     }
 
-    fn argument(
-        &mut self,
-        n: usize,
-        index: usize,
-        argument: &Expression,
-        parameter: &ast::Name,
-        body: &Body,
-    ) {
-        let scope = &self.program.functions[n].scope;
-        let known = scope.locals.get(&parameter.text).copied().flatten();
-        let found = self.untyped(argument, Want::of(known), body);
-        match (known, found) {
-            (_, Some((Type::Stat, _))) => self.invalid_type(Type::Stat, argument.token),
-            (None, Some((kind, _))) => {
-                let scope = &mut self.program.functions[n].scope;
-                scope.locals.insert(parameter.text.clone(), Some((kind, argument.token)));
+    /// What is known of a function's parameter.
+    fn parameter(&self, n: usize, index: usize) -> Known {
+        let function = self.program.functions.get(n)?;
+        let name = function.parameters.get(index)?;
+        function.scope.locals.get(&name.text).copied().flatten()
+    }
+
+    /// Puts an argument's type and a parameter's together.
+    fn argument(&mut self, n: usize, index: usize, argument: &Expression, found: Known) {
+        let Some((kind, _)) = found else { return };
+        match self.parameter(n, index) {
+            None => {
+                let function = &mut self.program.functions[n];
+                let Some(name) = function.parameters.get(index) else { return };
+                function.scope.locals.insert(name.text.clone(), Some((kind, argument.token)));
                 self.function_learnt(n);
             }
-            (Some((known, first)), Some((kind, _))) if known != kind => {
-                let declared = self.program.functions[n].declared.contains(&parameter.text);
-                if declared {
+            Some((known, first)) if known != kind => {
+                let function = &self.program.functions[n];
+                let name = function.parameters.get(index);
+                if name.is_some_and(|name| function.declared.contains(&name.text)) {
                     self.fits(argument, found, Want::Type(known));
                 } else {
                     self.index_mismatch(index, kind, argument.token, known, first);
                 }
             }
-            (None, None) => self.unresolved(argument, body),
-            _ => {}
+            Some(_) => {}
         }
     }
 

@@ -206,7 +206,10 @@ impl Pass<'_> {
         let found = self.untyped(value, Want::of(known), body);
         match (known, found) {
             (_, Some((Type::Stat, first))) => self.aggregate_as_value(value, first),
-            (None, Some((kind, _))) => return self.place(target, Want::Type(kind), body),
+            (None, Some((kind, _))) if is_place(target) => {
+                return self.place(target, Want::Type(kind), body);
+            }
+            (None, Some(_)) => return found,
             (None, None) => self.unresolved(value, body),
             (Some((known, first)), Some((found, here))) if known != found => {
                 if has_declared_type(value) {
@@ -303,4 +306,9 @@ impl Pass<'_> {
         let help = "@hist_linear(aggregate, start, stop, step)";
         self.error(Diagnostic::semantic(message, at).help(help));
     }
+}
+
+/// Can a type be learnt from what is put there?
+fn is_place(target: &Expression) -> bool {
+    matches!(target.kind, ExpressionKind::Variable(_) | ExpressionKind::Element { .. })
 }

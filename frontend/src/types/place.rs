@@ -19,7 +19,7 @@ impl Pass<'_> {
                 let message = "Expecting lvalue for assignment";
                 let label = "only a variable, an array element or a $variable can be changed";
                 self.error(Diagnostic::semantic(message, e.token).label(label));
-                None
+                wrong(want, e.span)
             }
         }
     }

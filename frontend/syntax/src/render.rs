@@ -71,6 +71,8 @@ fn snippet<'m>(
     let end = text.as_bytes()[last..].iter().position(|b| *b == b'\n');
     let end = end.map_or(text.len(), |n| last + n);
     let line = map.position(Span { file, start: start as u32, end: start as u32 }).line;
+    let too_long = end - start > LONGEST_TEXT;
+    let (start, end) = if too_long { window(text, first, start, end) } else { (start, end) };
     let lines = text.get(start..end).unwrap_or_default();
     let within = |offset: u32| {
         lines.floor_char_boundary(inside(offset).clamp(start, end).saturating_sub(start))
@@ -81,8 +83,23 @@ fn snippet<'m>(
         let text = (!label.text.is_empty()).then_some(label.text.as_str());
         (*kind).span(from..to).label(text)
     });
-    let snippet = Snippet::source(lines).line_start(line as usize).path(source.name());
+    let name = source.name();
+    // Columns would be those of the part that is shown; the first line has the true ones.
+    let path = if too_long { format!("{name} (part of a long text)") } else { name.to_owned() };
+    let snippet = Snippet::source(lines).line_start(line as usize).path(path);
     Some(snippet.annotations(annotations))
+}
+
+/// Longest text that is shown whole, in bytes.
+const LONGEST_TEXT: usize = 16 << 10;
+/// What is shown of a longer one before and behind the place that matters.
+const AROUND: usize = 100;
+
+/// The part of a long text around a place.
+fn window(text: &str, place: usize, start: usize, end: usize) -> (usize, usize) {
+    let from = text.ceil_char_boundary(place.saturating_sub(AROUND).max(start));
+    let to = text.floor_char_boundary(place.saturating_add(AROUND).min(end));
+    (from, to.max(from))
 }
 
 /// `identifier 'x' at FILE:LINE:COLUMN`, as SystemTap says where something is.
