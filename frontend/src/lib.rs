@@ -248,6 +248,7 @@ impl<'a> Compiler<'a> {
         let reader = Reader { map: &mut self.map, options };
         let (mut program, mut diagnostics) =
             elaborate::elaborate(parsed.merge(), &self.request, &mut self.library, reader);
+        program.hide_globals_behind_parameters();
         if !diagnostics.iter().any(Diagnostic::is_error) {
             if self.request.optimize {
                 diagnostics.extend(optimize::optimize(&mut program, &self.script_files));

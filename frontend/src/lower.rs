@@ -249,16 +249,19 @@ fn place(builder: &mut Builder, global: &Global, entries: u32) -> Place {
 fn close(lowered: &mut [(FunctionId, Lowered)]) {
     let positions: BTreeMap<FunctionId, usize> =
         lowered.iter().enumerate().map(|(n, (id, _))| (*id, n)).collect();
-    let mut changed = true;
-    while changed {
-        changed = false;
-        for n in 0..lowered.len() {
-            let calls: Vec<usize> =
-                lowered[n].1.calls.iter().filter_map(|id| positions.get(id).copied()).collect();
-            for callee in calls {
-                let (locks, needs) = (lowered[callee].1.locks.clone(), lowered[callee].1.needs);
-                let relocations = lowered[callee].1.relocations.clone();
-                changed |= lowered[n].1.absorb(&locks, needs, &relocations);
+    let mut callers = vec![Vec::new(); lowered.len()];
+    for (n, (_, body)) in lowered.iter().enumerate() {
+        for callee in body.calls.iter().filter_map(|id| positions.get(id)) {
+            callers[*callee].push(n);
+        }
+    }
+    let mut waiting: Vec<usize> = (0..lowered.len()).collect();
+    while let Some(callee) = waiting.pop() {
+        let (locks, needs) = (lowered[callee].1.locks.clone(), lowered[callee].1.needs);
+        let relocations = lowered[callee].1.relocations.clone();
+        for &caller in &callers[callee] {
+            if lowered[caller].1.absorb(&locks, needs, &relocations) {
+                waiting.push(caller);
             }
         }
     }

@@ -215,17 +215,23 @@ fn unassigned_warning<'a>(
 fn pure_functions(uses: &[Uses]) -> Vec<bool> {
     let writes_globals =
         |uses: &Uses| uses.written.iter().any(|variable| matches!(variable, Variable::Global(_)));
-    let mut pure: Vec<bool> =
-        uses.iter().map(|uses| !uses.effects && !writes_globals(uses)).collect();
-    loop {
-        let tainted: Vec<usize> = (0..uses.len())
-            .filter(|&n| pure[n] && uses[n].calls.iter().any(|&m| !pure.get(m).is_some_and(|p| *p)))
-            .collect();
-        if tainted.is_empty() {
-            return pure;
+    let mut callers = vec![Vec::new(); uses.len()];
+    for (n, uses) in uses.iter().enumerate() {
+        for &callee in &uses.calls {
+            if let Some(callers) = callers.get_mut(callee) {
+                callers.push(n);
+            }
         }
-        tainted.into_iter().for_each(|n| pure[n] = false);
     }
+    let mut pure = vec![true; uses.len()];
+    let does_something = |n: &usize| uses[*n].effects || writes_globals(&uses[*n]);
+    let mut waiting: Vec<usize> = (0..uses.len()).filter(does_something).collect();
+    while let Some(n) = waiting.pop() {
+        if std::mem::replace(&mut pure[n], false) {
+            waiting.extend(callers[n].iter().filter(|caller| pure[**caller]));
+        }
+    }
+    pure
 }
 
 /// Is nothing left of a block?

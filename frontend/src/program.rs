@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! A script with its probe points resolved: what the later passes work on.
 
+use crate::library::rename;
 use crate::target::operation::{KeptId, Tables};
 use frontend_syntax::{Span, ast};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write;
 use std::rc::Rc;
 use vm_spec::blob::AttachSpec;
@@ -163,6 +164,34 @@ impl Program {
             |n: &&usize| self.globals.get(**n).is_some_and(|g| g.private && g.span.file == at.file);
         let shared = |n: &&usize| self.globals.get(**n).is_some_and(|g| !g.private);
         named.iter().find(own).or_else(|| named.iter().find(shared)).copied()
+    }
+
+    /// Gives parameters that have a global's name another one: in its function, a
+    /// parameter is meant.
+    pub(crate) fn hide_globals_behind_parameters(&mut self) {
+        let change = |name: &str| format!("__parameter_{name}");
+        for n in 0..self.functions.len() {
+            let function = &self.functions[n];
+            let taken: HashSet<String> = function
+                .parameters
+                .iter()
+                .filter(|name| self.global_at(&name.text, name.span).is_some())
+                .map(|name| name.text.clone())
+                .collect();
+            if taken.is_empty() {
+                continue;
+            }
+            let function = &mut self.functions[n];
+            rename(Rc::make_mut(&mut function.body), &HashSet::new(), &taken, &change);
+            for name in function.parameters.iter_mut().filter(|name| taken.contains(&name.text)) {
+                let known = function.scope.locals.remove(&name.text).flatten();
+                if function.declared.remove(&name.text) {
+                    function.declared.insert(change(&name.text));
+                }
+                name.text = change(&name.text);
+                function.scope.locals.insert(name.text.clone(), known);
+            }
+        }
     }
 
     /// The functions that a call of this name at a place may mean, whatever they take,

@@ -14,7 +14,7 @@ mod target;
 
 use crate::program::{Known, Program, Scope, Type};
 use frontend_syntax::ast::{Expression, ExpressionKind};
-use frontend_syntax::{Diagnostic, Span};
+use frontend_syntax::{Diagnostic, Span, visit};
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::rc::Rc;
 
@@ -129,13 +129,30 @@ impl Pass<'_> {
                 let Some(probe) = self.program.probes.get(n) else { return };
                 let (bodies, condition) = (probe.bodies.clone(), probe.condition.clone());
                 if let Some(condition) = condition {
-                    self.expression(&condition, Want::Type(Type::Long), body);
+                    self.condition(&condition, body);
                 }
                 for block in bodies {
                     self.block(&block, body);
                 }
             }
         }
+    }
+
+    /// What stands behind a probe point's `if`: it speaks of globals only.
+    fn condition(&mut self, condition: &Expression, body: &Body) {
+        let mut locals = Vec::new();
+        visit::within(condition, &mut |e: &Expression| {
+            if let ExpressionKind::Variable(name) = &e.kind
+                && self.program.global_at(name, e.span).is_none()
+            {
+                locals.push(e.span);
+            }
+        });
+        for at in locals {
+            let message = "probe condition must not reference undeclared global";
+            self.error(Diagnostic::semantic(message, at));
+        }
+        self.expression(condition, Want::Type(Type::Long), body);
     }
 
     fn scope(&mut self, owner: Owner) -> &mut Scope {

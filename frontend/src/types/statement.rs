@@ -73,7 +73,16 @@ impl Pass<'_> {
             self.error(Diagnostic::semantic("found 'return' not in function context", span));
             return;
         };
-        let Some(value) = value else { return };
+        let Some(value) = value else {
+            if let Some((kind, first)) = self.program.functions[n].returns {
+                let message = "type mismatch (unknown)";
+                let also = super::first_inferred(kind);
+                let label = format!("a {} is to be returned", kind.text());
+                let diagnostic = Diagnostic::semantic(message, span).also(first, also);
+                self.error(diagnostic.label(label));
+            }
+            return;
+        };
         if !self.program.functions[n].gives {
             self.program.functions[n].gives = true;
             self.function_learnt(n);
@@ -238,7 +247,10 @@ impl Pass<'_> {
 /// Where a statement changes an array, called functions left aside.
 fn statement_changes(statement: &ast::Statement, array: &str, found: &mut Vec<Span>) {
     match &statement.kind {
-        StatementKind::Delete(target) => target_change(target, array, found),
+        // SystemTap lets a loop drop the whole array, which ends the loop.
+        StatementKind::Delete(target) if matches!(target.kind, ExpressionKind::Element { .. }) => {
+            target_change(target, array, found);
+        }
         StatementKind::Block(block) => {
             block.statements.iter().for_each(|s| statement_changes(s, array, found));
         }
