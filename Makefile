@@ -13,13 +13,14 @@ RELEASE := target/$(TARGET)/release
 STATIC := CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static"
 DEMO_LOAD := while :; do /bin/busybox ls /proc; /bin/busybox cat /proc/version; done
 
-.PHONY: help demo test setup build module guest bench check unit guest-test install fuzz clean
+.PHONY: help demo test setup build module guest bench examples check unit guest-test install fuzz clean
 
 help:
 	@echo "make demo       boot a 6.1 kernel and run tests/demo.stp there"
 	@echo "make test       every test, on the host and in guests with 6.1 and 6.12"
 	@echo "make guest SCRIPT=x.stp KERNEL=6.12 ARGS='...'   run one script in a guest"
 	@echo "make bench      instructions per hit and start-up times (BENCH=w3 for one, RECORD=1 to keep)"
+	@echo "make examples   compiles Debian's SystemTap examples for 6.1 and 6.12, says why not (EXAMPLE=name for some)"
 	@echo "make install    binaries, tapset and module for the running kernel (PREFIX, DESTDIR)"
 	@echo "make setup      install what build and tests need (Debian 12, root)"
 	@echo "make build      static binaries;  make module: the module for the guest kernels"
@@ -49,6 +50,11 @@ bench: setup build module
 
 test: setup
 	@bash tests/setup/test.sh
+
+# The scripts are systemtap-doc's and stay where that package puts them.
+examples: setup build
+	@[ -d /usr/share/systemtap/examples ] || bash tests/setup/examples.sh
+	@$(RELEASE)/examples $(EXAMPLE)
 
 install:
 	@bash tests/setup/install-host.sh "$(DESTDIR)" "$(PREFIX)"

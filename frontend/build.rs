@@ -19,7 +19,13 @@ fn main() {
     println!("cargo::rerun-if-changed=src/library/constants.rs");
     let mut files = Vec::new();
     collect(&tapset, &tapset, &mut files);
-    generate(&tapset.join("constants.table"), &out, &mut files);
+    let calls = tapset.join("syscalls.table");
+    println!("cargo::rerun-if-changed={}", calls.display());
+    let mut functions = constants::functions(&read(&tapset.join("constants.table")))
+        .unwrap_or_else(|line| panic!("{line}"));
+    functions.push(("syscall_name".to_owned(), constants::syscall_names(&read(&calls))));
+    println!("cargo::rerun-if-changed={}", tapset.join("constants.table").display());
+    generate(functions, &out, &mut files);
     files.sort();
 
     let mut texts = String::from("pub(super) static FILES: &[(&str, &str)] = &[\n");
@@ -42,12 +48,10 @@ fn main() {
     write(&out.join("embedded.rs"), &texts);
 }
 
-/// A function of the constants' table a file, so that each is parsed alone.
-fn generate(table: &Path, out: &Path, files: &mut Vec<(String, PathBuf)>) {
-    println!("cargo::rerun-if-changed={}", table.display());
+/// A generated function a file, so that each is parsed alone.
+fn generate(functions: Vec<(String, String)>, out: &Path, files: &mut Vec<(String, PathBuf)>) {
     let folder = out.join("constants");
     fs::create_dir_all(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
-    let functions = constants::functions(&read(table)).unwrap_or_else(|line| panic!("{line}"));
     for (name, text) in functions {
         let path = folder.join(format!("{name}.stp"));
         write(&path, &text);

@@ -352,6 +352,8 @@ mod tests {
             assert!(made[1].1.contains(line), "{}", made[1].1);
         }
         assert!(constants::functions("enum e A=x").is_err());
+        let names = constants::syscall_names("# calls\n- send: s int\n0 read: fd int\n1 write:\n");
+        assert!(names.contains("value == 0) return \"read\"") && !names.contains("send"), "{names}");
     }
 
     #[test]

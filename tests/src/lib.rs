@@ -11,10 +11,12 @@
 //! broken     images with one thing wrong
 //! mutate     images with random damage
 //! bench      what hits, start-up and arming cost
+//! examples   the example scripts of Debian's systemtap-doc
 //! bin/guest-agent   the guest's first process: serves the protocol
 //! bin/guest         `make guest`, `make demo`
 //! bin/raw-device    in a guest: goes to the device past the loader
 //! bin/bench         `make bench`; bin/bench-load is its load in the guest
+//! bin/examples      `make examples`
 //! tests/guest       the test program: every golden script on every kernel
 //! tests/language    the test program: the language's scripts on this machine
 //! ```
@@ -23,6 +25,7 @@
 
 pub mod bench;
 pub mod broken;
+pub mod examples;
 pub mod golden;
 pub mod guest;
 pub mod host;

@@ -54,6 +54,7 @@ pub(super) fn resolve(point: &ProbePoint) -> Points {
         "kernel" | "module" => kernel(point, first),
         "kprobe" => kprobe(point),
         "syscall" | "nd_syscall" | "tp_syscall" => syscall(point),
+        "__syscall_any" => any_syscall(point),
         _ => Err(unknown(point, 0)),
     }
 }
@@ -208,6 +209,17 @@ fn function(point: &ProbePoint, module: Option<String>, from: usize) -> Points {
     // Which file a function comes from is not known without debug information.
     let pattern = pattern.split('@').next().unwrap_or_default().to_owned();
     Ok(one(point, kind, AttachSpec::Function { pattern, module, maxactive }))
+}
+
+/// Every system call as one probe, which knows the number only.
+fn any_syscall(point: &ProbePoint) -> Points {
+    let kind = match point.components.get(1) {
+        None => ProbeKind::SyscallEntry,
+        Some(c) if c.name.text == "return" => ProbeKind::SyscallExit,
+        Some(_) => return Err(unknown(point, 1)),
+    };
+    rest(point, 2)?;
+    Ok(one(point, kind, AttachSpec::Syscall { number: None }))
 }
 
 /// A system call's probes; their prologues are made later, when it is known what is read.

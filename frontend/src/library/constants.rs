@@ -61,13 +61,45 @@ fn words(text: &str) -> Option<Vec<Word<'_>>> {
         .collect()
 }
 
+/// The function `syscall_name`, from the table of system calls.
+pub(crate) fn syscall_names(table: &str) -> String {
+    let words: Vec<Word<'_>> = table
+        .lines()
+        .filter_map(|line| {
+            let (number, rest) = line.split_once(' ')?;
+            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
+            Some(Word { text: rest.get(..end)?, number: number.parse().ok()? })
+        })
+        .collect();
+    format!(
+        "/** Gives the name of a system call's number. */\n{}",
+        enumeration("syscall_name", &words)
+    )
+}
+
 fn enumeration(name: &str, words: &[Word<'_>]) -> String {
+    let mut sorted: Vec<&Word<'_>> = words.iter().collect();
+    sorted.sort_by_key(|word| word.number);
     let mut out = format!("function {name}:string (value:long)\n{{\n");
+    choose(&sorted, &mut out);
+    out.push_str("\treturn sprintf(\"0x%x\", value)\n}\n");
+    out
+}
+
+/// Comparisons that halve what is left, so that no number takes long to find.
+fn choose(words: &[&Word<'_>], out: &mut String) {
+    if words.len() > 4 {
+        let (low, high) = words.split_at(words.len() / 2);
+        let _ = writeln!(out, "\tif (value < {}) {{", high.first().map_or(0, |word| word.number));
+        choose(low, out);
+        out.push_str("\t} else {\n");
+        choose(high, out);
+        out.push_str("\t}\n");
+        return;
+    }
     for Word { text, number } in words {
         let _ = writeln!(out, "\tif (value == {number}) return \"{text}\"");
     }
-    out.push_str("\treturn sprintf(\"0x%x\", value)\n}\n");
-    out
 }
 
 fn flags(name: &str, rest: &str) -> Option<String> {

@@ -94,6 +94,7 @@ impl<'p> Body<'_, 'p> {
         let word = match (name, syscall) {
             ("returnval", true) => ContextWord::SyscallReturn,
             ("returnval", false) => ContextWord::ReturnValue,
+            ("__syscall_number", _) => ContextWord::SyscallNumber,
             (_, true) => ContextWord::SyscallArgument(index),
             (_, false) => ContextWord::Argument(index),
         };

@@ -61,6 +61,7 @@ pub(crate) fn is_context_function(name: &str) -> bool {
             | "s64_arg"
             | "u64_arg"
             | "returnval"
+            | "__syscall_number"
     )
 }
 
@@ -96,7 +97,11 @@ impl Pass<'_> {
                 return None;
             }
             _ if is_context_function(name) => {
-                self.arity(function, arguments, usize::from(name != "returnval"));
+                self.arity(
+                    function,
+                    arguments,
+                    usize::from(!matches!(name, "returnval" | "__syscall_number")),
+                );
                 for argument in arguments {
                     if !matches!(argument.kind, ExpressionKind::Number(1..=6)) {
                         let message = format!("{name}() takes a literal number from 1 to 6");
