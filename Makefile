@@ -54,7 +54,7 @@ test: setup
 # The scripts are systemtap-doc's and stay where that package puts them.
 examples: setup build
 	@[ -d /usr/share/systemtap/examples ] || bash tests/setup/examples.sh
-	@$(RELEASE)/examples $(EXAMPLE)
+	@$(RELEASE)/example-scripts $(EXAMPLE)
 
 install:
 	@bash tests/setup/install-host.sh "$(DESTDIR)" "$(PREFIX)"

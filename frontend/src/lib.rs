@@ -31,7 +31,7 @@ use frontend_syntax::{
     Diagnostic, Environment, FileId, ParseOptions, SourceMap, ast, parse_with_macros,
 };
 use library::{Library, Reader};
-pub use library::{LibraryFile, embedded_files};
+pub use library::{LibraryFile, embedded_files, listing};
 use std::collections::BTreeSet;
 use vm_spec::blob::{Blob, Meta};
 use vm_spec::build::Limits;

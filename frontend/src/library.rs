@@ -8,6 +8,7 @@
 
 #[cfg(test)]
 mod constants;
+pub mod listing;
 mod names;
 mod scan;
 
@@ -353,7 +354,10 @@ mod tests {
         }
         assert!(constants::functions("enum e A=x").is_err());
         let names = constants::syscall_names("# calls\n- send: s int\n0 read: fd int\n1 write:\n");
-        assert!(names.contains("value == 0) return \"read\"") && !names.contains("send"), "{names}");
+        assert!(
+            names.contains("value == 0) return \"read\"") && !names.contains("send"),
+            "{names}"
+        );
     }
 
     #[test]

@@ -193,3 +193,35 @@ fn what_an_alias_computes_for_nobody_costs_nothing() {
     let full = listing("probe p { println(argstr) }", &library);
     assert!(full.contains("costly"), "{full}");
 }
+
+#[test]
+fn the_reference_page_is_fresh() {
+    let page = frontend::listing::reference(&Kernel);
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tapset/REFERENCE.md");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(path, &page).expect("the page can be written");
+    }
+    let stored = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        stored == page,
+        "tapset/REFERENCE.md is stale: BLESS=1 cargo test -p frontend reference"
+    );
+}
+
+#[test]
+fn lists_of_functions_and_aliases() {
+    let library = [file(
+        "a.stp",
+        "function f:long(x:string, y) { return 1 } function _g() { } \
+         private function h() { } probe a.b = begin, end ? { } probe _d = begin { }",
+    )];
+    let functions = frontend::listing::functions(&library, &Kernel, false);
+    assert!(functions.contains(&"f:long (x:string, y)".to_owned()), "{functions:?}");
+    assert!(functions.contains(&"strlen:long (arg1:string)".to_owned()), "{functions:?}");
+    assert!(!functions.iter().any(|line| line.starts_with('_')), "{functions:?}");
+    assert!(functions.is_sorted());
+    let aliases = frontend::listing::aliases(&library, &Kernel, true);
+    for line in ["a.b = begin, end?", "_d = begin"] {
+        assert!(aliases.contains(&line.to_owned()), "{line}");
+    }
+}

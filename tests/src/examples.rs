@@ -70,7 +70,8 @@ fn read(path: &Path) -> Result<Option<Example>, String> {
     if script.contains("%{") || (first.starts_with("#!") && asks(first)) || asks(check) {
         return Ok(None);
     }
-    let text = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+    let text =
+        |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
     Ok(Some(Example {
         name: path.strip_prefix(FOLDER).unwrap_or(path).display().to_string(),
         folder: path.parent().unwrap_or(Path::new("/")).to_owned(),
@@ -83,7 +84,9 @@ fn read(path: &Path) -> Result<Option<Example>, String> {
 fn is_guru(word: &str) -> bool {
     word.strip_prefix('-').is_some_and(|letters| {
         letters.starts_with('g') && !letters.starts_with("globals")
-            || letters.len() <= 5 && letters.ends_with('g') && letters.chars().all(char::is_alphabetic)
+            || letters.len() <= 5
+                && letters.ends_with('g')
+                && letters.chars().all(char::is_alphabetic)
     })
 }
 

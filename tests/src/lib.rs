@@ -16,7 +16,7 @@
 //! bin/guest         `make guest`, `make demo`
 //! bin/raw-device    in a guest: goes to the device past the loader
 //! bin/bench         `make bench`; bin/bench-load is its load in the guest
-//! bin/examples      `make examples`
+//! bin/example-scripts      `make examples`
 //! tests/guest       the test program: every golden script on every kernel
 //! tests/language    the test program: the language's scripts on this machine
 //! ```

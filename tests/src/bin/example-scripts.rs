@@ -2,7 +2,7 @@
 //! `make examples`: compiles the example scripts of Debian's systemtap-doc for each kernel
 //! and says how many become a verified blob, and why the others do not.
 //!
-//!     examples [FILTER]
+//!     example-scripts [FILTER]
 //!
 //! Scripts that want guru mode or embedded C are left out. Arguments come from the line
 //! `test_check` of the `.meta` file beside a script. The types are those of the guests'
@@ -75,11 +75,7 @@ fn stap() -> Result<PathBuf, String> {
 }
 
 /// Compiles one; the reason if it does not become a blob.
-fn compile(
-    stap: &Path,
-    example: &Example,
-    types: &Path,
-) -> Result<Result<(), String>, String> {
+fn compile(stap: &Path, example: &Example, types: &Path) -> Result<Result<(), String>, String> {
     let output = Command::new(stap)
         .args(["-p4", "-m", "example", "-w", "-r"])
         .arg(types)
