@@ -129,11 +129,7 @@ fn words(check: &str) -> Vec<String> {
 impl Example {
     /// What follows the options that make a blob of it.
     pub fn arguments(&self) -> Vec<String> {
-        if self.words.iter().any(|word| *word == self.file) {
-            self.words.clone()
-        } else {
-            vec![self.file.clone()]
-        }
+        if self.words.contains(&self.file) { self.words.clone() } else { vec![self.file.clone()] }
     }
 }
 
