@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Pass 2, first half: aliases are resolved and probe points understood.
 
+mod entry;
 mod link;
 mod points;
 mod prune;
@@ -63,6 +64,8 @@ struct Pass<'r, 'l, 'm> {
     reader: Reader<'m, 'r>,
     /// Variables that a body names, by its address.
     used: HashMap<*const ast::Block, Rc<BTreeSet<String>>>,
+    /// Bodies of system calls' returns, by address, once `@entry` is taken care of.
+    entries: HashMap<*const ast::Block, entry::Kept>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -80,6 +83,7 @@ pub(crate) fn elaborate<'r>(
         library,
         reader,
         used: HashMap::new(),
+        entries: HashMap::new(),
         diagnostics: Vec::new(),
     };
     let mut probes = Vec::new();
@@ -354,6 +358,7 @@ impl Pass<'_, '_, '_> {
     ) {
         let mut bodies: Vec<Rc<ast::Block>> = prologue.map(Rc::new).into_iter().collect();
         let (before, after) = self.pruned(frame, body);
+        let body = &self.kept_from_entry(&found, body);
         bodies.extend(before);
         bodies.push(Rc::clone(body));
         bodies.extend(after);

@@ -169,7 +169,7 @@ define_probe_kinds! {
     /// Entry of a system call, by number.
     10 SyscallEntry "syscall" provides [SYSCALL_ENTRY PROCESS];
     /// Exit of a system call, by number.
-    11 SyscallExit "syscall.return" provides [SYSCALL_EXIT PROCESS];
+    11 SyscallExit "syscall.return" provides [SYSCALL_ENTRY SYSCALL_EXIT PROCESS];
     /// The profiling interrupt of each CPU.
     12 Profile "profile" provides [PROCESS];
 }

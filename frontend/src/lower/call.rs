@@ -103,7 +103,13 @@ impl<'p> Body<'_, 'p> {
             let message = format!("{name}() has no meaning in this kind of probe");
             self.context.diagnostics.push(Diagnostic::semantic(message, token));
         }
-        self.needs(word.needs());
+        let exit = self.kind == Some(ProbeKind::SyscallExit);
+        self.needs(match word {
+            // Both ends know it; the verifier wants the one at hand.
+            ContextWord::SyscallNumber if exit => Needs::SYSCALL_EXIT,
+            ContextWord::SyscallNumber => Needs::SYSCALL_ENTRY,
+            word => word.needs(),
+        });
         self.emit(asm::ctx(to, word), token);
         let extend: Option<fn(Reg, Reg, i32) -> Insn> = match name {
             "int_arg" | "s32_arg" => Some(asm::shri),
