@@ -13,7 +13,7 @@ RELEASE := target/$(TARGET)/release
 STATIC := CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static"
 DEMO_LOAD := while :; do /bin/busybox ls /proc; /bin/busybox cat /proc/version; done
 
-.PHONY: help demo test setup build module guest bench examples check unit guest-test install fuzz clean
+.PHONY: help demo test setup build module guest bench examples check unit guest-test install install-programs test-install fuzz clean
 
 help:
 	@echo "make demo       boot a 6.1 kernel and run tests/demo.stp there"
@@ -22,6 +22,7 @@ help:
 	@echo "make bench      instructions per hit and start-up times (BENCH=w3 for one, RECORD=1 to keep)"
 	@echo "make examples   compiles Debian's SystemTap examples for 6.1 and 6.12, says why not (EXAMPLE=name for some)"
 	@echo "make install    binaries, tapset and module for the running kernel (PREFIX, DESTDIR)"
+	@echo "make install-programs   the same without the module, for packages"
 	@echo "make setup      install what build and tests need (Debian 12, root)"
 	@echo "make build      static binaries;  make module: the module for the guest kernels"
 
@@ -57,7 +58,14 @@ examples: setup build
 	@$(RELEASE)/example-scripts $(EXAMPLE)
 
 install:
-	@bash tests/setup/install-host.sh "$(DESTDIR)" "$(PREFIX)"
+	@bash tests/setup/install-host.sh "$(DESTDIR)" "$(PREFIX)" all
+
+# For packages, and for machines that only compile.
+install-programs:
+	@bash tests/setup/install-host.sh "$(DESTDIR)" "$(PREFIX)" programs
+
+test-install: setup build module
+	@bash tests/setup/test-install.sh
 
 clean:
 	rm -rf target

@@ -155,9 +155,16 @@ pub(crate) fn with_child(ended: Ended, child: Option<&StoppedChild>) -> Ended {
 /// Where output goes.
 pub(crate) fn open_output(options: &RunOptions) -> io::Result<Box<dyn Write>> {
     Ok(match &options.output {
-        Some(path) => Box::new(File::create(Path::new(path))?),
+        Some(name) => Box::new(File::create(Path::new(&dated(name)?))?),
         None => Box::new(io::stdout()),
     })
+}
+
+/// A file name with its strftime(3) formats filled in.
+fn dated(name: &str) -> io::Result<String> {
+    let now = jiff::Zoned::now();
+    jiff::fmt::strtime::format(name, &now)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, format!("{name}: {error}")))
 }
 
 fn registration(error: DeviceError, blob: &Blob, records: &[AttachRecord]) -> RunError {
@@ -453,4 +460,18 @@ fn overrides(
         });
     }
     Ok(records)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::dated;
+
+    #[test]
+    fn file_names_take_the_time() {
+        assert_eq!(dated("a/b.txt").unwrap(), "a/b.txt");
+        let name = dated("out-%Y-%m-%d_%H%M%S.100%%").unwrap();
+        assert_eq!(name.len(), "out-2026-11-24_154900.100%".len());
+        assert!(name.starts_with("out-2") && name.ends_with(".100%"));
+        assert!(dated("%!").is_err());
+    }
 }

@@ -1,10 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# `make install`: binaries, and the module for the running kernel if that can have one.
+# `make install`: programs and tapset, then the module for the running kernel.
+# `make install-programs` leaves the module out.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 destination=$1
 prefix=$2
+what=$3
 release=$(uname -r)
 
 make --no-print-directory build
@@ -12,17 +14,20 @@ install -d "$destination$prefix/bin"
 for name in stap staprun stap-disasm; do
 	install -m 755 "target/x86_64-unknown-linux-gnu/release/$name" "$destination$prefix/bin/$name"
 done
-install -d "$destination$prefix/share/stapvm/tapset"
-find tapset -name '*.stp' -exec install -m 644 {} "$destination$prefix/share/stapvm/tapset/" \;
+find tapset -name '*.stp' -o -name '*.stpm' | while read -r file; do
+	install -D -m 644 "$file" "$destination$prefix/share/stapvm/$file"
+done
+[ "$what" = all ] || exit 0
 
+if [ ! -e /proc/modules ]; then
+	echo "install: this kernel ($release) has no loadable modules: only the programs were installed." >&2
+	exit 1
+fi
 headers=/lib/modules/$release/build
 if [ ! -d "$headers" ]; then
-	echo "install: no headers of the running kernel ($headers): the module was not installed." >&2
+	echo "install: no headers of this kernel ($headers): only the programs were installed." >&2
 	echo "install: install linux-headers-$release and run 'make install' again." >&2
 	exit 1
 fi
-make --no-print-directory -C vm-kmod KDIR="$headers" OUT="$PWD/target/module/$release"
-install -D -m 644 "target/module/$release/stapvm.ko" \
-	"$destination/lib/modules/$release/extra/stapvm.ko"
-[ -n "$destination" ] || depmod -a
-echo "install: done; 'modprobe stapvm' loads the module"
+make --no-print-directory -C vm-kmod KDIR="$headers" KERNEL="$release" \
+	OUT="$PWD/target/module/$release" DESTDIR="$destination" install

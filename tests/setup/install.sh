@@ -56,7 +56,7 @@ kernel() {
 	echo "$release" >"$folder/release"
 }
 
-packages ca-certificates gcc make bc libelf-dev kmod busybox-static qemu-system-x86 \
+packages ca-certificates gcc make bc libelf-dev kmod dkms busybox-static qemu-system-x86 \
 	binutils lz4 xz-utils zstd
 kernel 6.1 6.1.
 kernel 6.12 6.12.

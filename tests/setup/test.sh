@@ -47,10 +47,11 @@ tests() {
 stage "rustfmt" cargo fmt --all --check
 stage "clippy" cargo clippy --quiet --workspace --all-targets -- -D warnings
 tests "unit, snapshot and property tests" cargo test --quiet --workspace --exclude tests --no-fail-fast
-tests "harness tests" cargo test --quiet -p tests --lib
+tests "harness tests" cargo test --quiet -p tests --lib --test refusals
 tests "the language under --runtime=user" cargo test --quiet -p tests --test language
 stage "static binaries" make --no-print-directory build
 stage "kernel module for both kernels, with its link check" make --no-print-directory module
+stage "installation into a folder, and DKMS for both kernels" bash tests/setup/test-install.sh
 tests "guest tests on both kernels" cargo test --quiet -p tests --test guest
 
 printf '\n%d passed, %d failed\n' "$passed" "$failed"

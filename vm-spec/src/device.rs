@@ -54,6 +54,7 @@ pub const MIN_RING_BYTES: u32 = 4096;
 /// Largest ring of one CPU, in bytes of data.
 pub const MAX_RING_BYTES: u32 = 64 << 20;
 
+#[cfg(feature = "std")]
 macro_rules! c_type {
     (u64) => {
         "__u64"

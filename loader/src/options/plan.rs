@@ -10,6 +10,7 @@ use frontend_syntax::preprocess::{LANGUAGE_VERSION, compare_versions};
 use nix::sys::resource::Resource;
 use std::cmp::Ordering;
 use std::path::Path;
+use vm_spec::limits::MAX_STEPS;
 
 /// The machine that `stap` runs on.
 #[derive(Clone, Copy, Debug)]
@@ -87,8 +88,6 @@ pub struct Plan {
     pub skip_badvars: bool,
     /// --suppress-handler-errors
     pub suppress_handler_errors: bool,
-    /// --suppress-time-limits
-    pub suppress_time_limits: bool,
     /// --no-global-var-display
     pub no_global_display: bool,
     /// The kernel whose types the script is compiled with.
@@ -162,6 +161,12 @@ impl Plan {
             }
             None => format!("stap_{}", here.process),
         };
+        let mut defines = stap.defines;
+        if stap.suppress_time_limits {
+            // What is given with -D comes later and wins.
+            let most = (String::from("MAXACTION"), MAX_STEPS.to_string());
+            defines.splice(0..0, [most, (String::from("STP_NO_OVERLOAD"), String::from("1"))]);
+        }
         let language = language(stap.compatible.as_deref())?;
         let file = stap.release.as_deref().map(Path::new).filter(|path| path.is_file());
         let file = file.map(Path::to_owned);
@@ -195,12 +200,11 @@ impl Plan {
             module,
             module_given,
             globals: stap.globals,
-            defines: stap.defines,
+            defines,
             guru: stap.guru,
             unoptimized: stap.unoptimized,
             skip_badvars: stap.skip_badvars,
             suppress_handler_errors: stap.suppress_handler_errors,
-            suppress_time_limits: stap.suppress_time_limits,
             no_global_display: stap.no_global_display,
             types: match (file, elsewhere) {
                 (Some(file), _) => Kernel::File(file),

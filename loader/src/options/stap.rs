@@ -395,23 +395,34 @@ const FLAGS: &[Flag<Stap>] = &[
         s.color = Color::parse("--color", text)?;
         Ok(())
     }),
-    long(&["skip-badvars"], Nothing, "unknown $variables are 0", |s, _| {
-        s.skip_badvars = true;
-        Ok(())
-    }),
+    but(
+        Refused(NOT_YET),
+        long(&["skip-badvars"], Nothing, "unknown $variables are 0", |s, _| {
+            s.skip_badvars = true;
+            Ok(())
+        }),
+    ),
+    but(
+        Refused(NOT_YET),
+        long(
+            &["suppress-handler-errors"],
+            Nothing,
+            "errors end the handler only, and do not count",
+            |s, _| {
+                s.suppress_handler_errors = true;
+                Ok(())
+            },
+        ),
+    ),
     long(
-        &["suppress-handler-errors"],
+        &["suppress-time-limits"],
         Nothing,
-        "errors end the handler only, and do not count",
+        "MAXACTION is 10 million, no overload; with -g only",
         |s, _| {
-            s.suppress_handler_errors = true;
+            s.suppress_time_limits = true;
             Ok(())
         },
     ),
-    long(&["suppress-time-limits"], Nothing, "no MAXACTION; with -g only", |s, _| {
-        s.suppress_time_limits = true;
-        Ok(())
-    }),
     long(
         &["no-global-var-display"],
         Nothing,

@@ -74,6 +74,13 @@ fn names_of_programs() {
 }
 
 #[test]
+fn time_limits_are_suppressed_unless_given() {
+    let names = |line| plan(line).defines.into_iter().map(|(_, value)| value).collect::<Vec<_>>();
+    assert_eq!(names("-g --suppress-time-limits x"), ["10000000", "1"]);
+    assert_eq!(names("-g --suppress-time-limits -DMAXACTION=5 x"), ["10000000", "1", "5"]);
+}
+
+#[test]
 fn another_kernel_is_compiled_for_but_not_run_on() {
     let plan = plan("-r 6.12.0 x");
     assert_eq!((plan.release.as_str(), plan.last_pass, plan.notices.len()), ("6.12.0", 4, 1));
@@ -83,7 +90,7 @@ fn another_kernel_is_compiled_for_but_not_run_on() {
 
 #[test]
 fn names_of_options_may_be_cut() {
-    assert!(plan("--skip x").skip_badvars);
+    assert!(plan("--no-glob x").no_global_display);
     assert!(plan("--colo=never x").color == super::names::Color::Never);
     assert_eq!(
         refusal("--suppress x"),
@@ -99,8 +106,7 @@ fn idle_options_are_taken() {
         "-k -u -P -q -B CONFIG_X=y --modinfo a=b -R /nonexistent -d kernel --ldd --all-modules \
          --disable-cache --poison-cache --tmpdir=/tmp --save-uprobes --download-debuginfo=no \
          --check-version --compatible=3.0 --prologue-searching=always --use-server-on-error=no \
-         --remote-prefix --privilege=stapdev -a x86_64 --skip-badvars --no-global-var-display \
-         --suppress-handler-errors --bytecode --runtime=kernel x.stp",
+         --remote-prefix --privilege=stapdev -a x86_64 --no-global-var-display --bytecode --runtime=kernel x.stp",
     );
     assert_eq!(plan.mode, Mode::Script(Source::File("x.stp".to_owned())));
     assert_eq!(plan.language, "3.0");
