@@ -19,6 +19,8 @@ static int create_on(struct stapvm_session *session, int cpu)
 		context->memory = kvzalloc_node(bytes, STAPVM_GFP_SIZED, cpu_to_node(cpu));
 		if (!context->memory)
 			return -ENOMEM;
+		if (stapvm_vm_prepare(session->program, context->memory))
+			return -EINVAL;
 		/* A xorshift generator must not start at 0. */
 		context->random = get_random_u64() | 1;
 	}

@@ -6,8 +6,10 @@
  */
 #include <asm/ptrace.h>
 #include <linux/cpumask.h>
+#include <linux/bitops.h>
 #include <linux/cred.h>
 #include <linux/jiffies.h>
+#include <linux/kernel.h>
 #include <linux/pid.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
@@ -167,9 +169,29 @@ static __kprobes size_t put(u8 *out, size_t room, const void *text, size_t lengt
 	return length;
 }
 
+/* The first byte of a word that is 0; 8 if none is. */
+static __always_inline size_t bytes_before_nul(u64 word)
+{
+	u64 nuls = (word - REPEAT_BYTE(0x01)) & ~word & REPEAT_BYTE(0x80);
+
+	return nuls ? __ffs64(nuls) / 8 : sizeof(word);
+}
+
+/* A task's name is two words; taken as such they need neither strnlen nor memcpy. */
 static __kprobes size_t put_comm(u8 *out, size_t room, const struct task_struct *task)
 {
-	return put(out, room, task->comm, strnlen(task->comm, TASK_COMM_LEN));
+	u64 words[2];
+	size_t length;
+
+	BUILD_BUG_ON(TASK_COMM_LEN != sizeof(words));
+	memcpy(words, task->comm, sizeof(words));
+	length = bytes_before_nul(words[0]);
+	if (length == sizeof(words[0]))
+		length += bytes_before_nul(words[1]);
+	if (unlikely(room < sizeof(words)))
+		return put(out, room, words, length);
+	memcpy(out, words, sizeof(words));
+	return length;
 }
 
 static __kprobes size_t put_parent_comm(u8 *out, size_t room)

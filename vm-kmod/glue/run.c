@@ -8,8 +8,9 @@
  */
 #include <linux/irqflags.h>
 #include <linux/preempt.h>
+#include <linux/sched.h>
 
-#include "stapvm.h"
+#include "locks.h"
 
 static __always_inline enum stapvm_level current_level(bool through_trap)
 {
@@ -55,8 +56,8 @@ static __always_inline void run_in_context(struct stapvm_hit *hit, bool patient)
 		count_skipped(session);
 		return;
 	}
-	fault = stapvm_vm_run(session->program, index, hit->context->memory, hit);
-	stapvm_locks_release(session, probe);
+	fault = stapvm_vm_run(hit->context->memory, index, hit, current->tgid, current->pid);
+	stapvm_locks_release(session, probe->locks, probe->lock_count);
 	hit->finished = !fault;
 	/* What runs at the entry belongs to the hit that the return will be. */
 	if (!hit->at_entry || fault)

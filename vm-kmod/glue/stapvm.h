@@ -240,10 +240,9 @@ void stapvm_run_synchronous(struct stapvm_attachment *attachment);
 int stapvm_contexts_create(struct stapvm_session *session);
 void stapvm_contexts_destroy(struct stapvm_session *session);
 
-/* locks.c */
-bool stapvm_locks_take(struct stapvm_session *session, const struct stapvm_probe *probe,
-		       bool patient);
-void stapvm_locks_release(struct stapvm_session *session, const struct stapvm_probe *probe);
+/* locks.c, and locks.h for what is in line */
+bool stapvm_locks_take_rest(struct stapvm_session *session, const struct stapvm_probe *probe,
+			    u32 first, bool patient);
 
 /* ring.c */
 struct vm_area_struct;

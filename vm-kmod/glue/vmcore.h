@@ -79,12 +79,16 @@ const u8 *stapvm_vm_probe_name(const struct stapvm_vm_program *program, u32 prob
 const struct stapvm_vm_lock *stapvm_vm_probe_locks(const struct stapvm_vm_program *program,
 						   u32 probe, u32 *count);
 /*
- * Runs a probe's handler, whose locks the caller holds, in memory of
- * layout.context_bytes, aligned to 8, that nobody else uses meanwhile.
+ * Prepares a context: memory of layout.context_bytes, zeroed and aligned to 8, that
+ * the program, which must be bound, uses from then on. Returns 0, or -1 if it cannot.
+ */
+int stapvm_vm_prepare(const struct stapvm_vm_program *program, void *context);
+/*
+ * Runs a probe's handler, whose locks the caller holds, in a prepared context that
+ * nobody else uses meanwhile; pid and tid are what helpers of these names give.
  * Returns 0, or 1 if it ended in a fault.
  */
-int stapvm_vm_run(const struct stapvm_vm_program *program, u32 probe, void *memory,
-		  struct stapvm_hit *hit);
+int stapvm_vm_run(void *context, u32 probe, struct stapvm_hit *hit, s32 pid, s32 tid);
 
 /* Asked of the glue, from inside stapvm_vm_run. */
 s64 stapvm_glue_helper_long(struct stapvm_hit *hit, u32 helper, s64 a, s64 b);

@@ -7,6 +7,16 @@ use vm_spec::helper::HelperId;
 use vm_spec::ids::MapId;
 use vm_spec::probe::ContextWord;
 
+/// The task that a hit interrupted, as far as nearly every handler asks for it: what
+/// [`HelperId::Pid`] and [`HelperId::Tid`] give.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Task {
+    /// Its process.
+    pub pid: i32,
+    /// Itself.
+    pub tid: i32,
+}
+
 /// What the interpreter asks of the place it runs in. One host serves one run at a
 /// time, and nothing here may sleep or fail other than by its result.
 pub trait Host {

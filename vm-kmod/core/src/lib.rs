@@ -52,10 +52,12 @@ pub mod stat;
 pub mod strings;
 
 pub use fault::Fault;
-pub use host::Host;
+pub use host::{Host, Task};
+pub use machine::Runner;
 pub use memory::{RunMemory, RunSizes};
 
 use core::sync::atomic::AtomicI64;
+use vm_spec::helper::HelperId;
 use vm_spec::ids::ProbeId;
 use vm_spec::verify::Verified;
 
@@ -68,13 +70,10 @@ pub enum Outcome {
     Fault,
 }
 
-/// Runs a probe's handler.
+/// Runs a probe's handler once; see [`Runner`].
 ///
-/// The caller holds the locks of the handler's lock set. `scalars` are the globals of
-/// type long, in their order; fewer than the program has read as 0 and take nothing.
-/// `relocations` are what the program's slots hold; one that is missing ends the run.
-/// `memory` is of this program ([`RunSizes::of`]) and nobody else's meanwhile. A
-/// probe that the program does not have finishes at once.
+/// The caller holds the locks of the handler's lock set, and `memory` is nobody else's
+/// meanwhile.
 pub fn run(
     verified: &Verified<'_>,
     probe: ProbeId,
@@ -83,5 +82,7 @@ pub fn run(
     memory: &mut RunMemory<'_>,
     host: &mut dyn Host,
 ) -> Outcome {
-    machine::run(verified, probe, scalars, relocations, memory, host)
+    let mut ask = |id| host.helper_long(id, [0; 2]) as i32;
+    let task = Task { pid: ask(HelperId::Pid), tid: ask(HelperId::Tid) };
+    Runner::new(verified, scalars, relocations, memory.reborrow(), host).run(probe, task)
 }

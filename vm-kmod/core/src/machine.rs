@@ -17,9 +17,10 @@
 //! frame's window begins behind the registers that this one declares.
 
 use crate::fault::{Fault, MESSAGE_BYTES};
+use crate::host::Task;
 use crate::memory::Frame;
 use crate::ops;
-use crate::strings::{FIRST_FRAME, StrRef, Strings};
+use crate::strings::{StrRef, Strings};
 use crate::{Host, Outcome, RunMemory};
 use core::sync::atomic::AtomicI64;
 use vm_spec::ids::{Pc, ProbeId, RegexId, StrReg};
@@ -105,12 +106,14 @@ const MAX_FAULT_MESSAGE: usize = 4096;
 /// A handler run.
 pub(crate) struct Machine<'a> {
     pub(crate) image: &'a Image<'a>,
+    pub(crate) code: &'a [u64],
     pub(crate) scalars: &'a [AtomicI64],
     /// What the relocation slots hold.
     pub(crate) relocations: &'a [i64],
     pub(crate) strings: Strings<'a>,
     pub(crate) output: Writer<'a>,
     pub(crate) host: &'a mut dyn Host,
+    pub(crate) task: Task,
     /// Steps left.
     pub(crate) steps: u32,
     /// Where the ops stopped.
@@ -179,6 +182,7 @@ impl Machine<'_> {
     }
 
     /// Hands the output so far to the host.
+    #[inline(always)]
     pub(crate) fn flush(&mut self) {
         if self.output.position() > 0 {
             self.host.emit(self.output.written());
@@ -225,40 +229,88 @@ impl Machine<'_> {
     }
 }
 
-pub(crate) fn run(
-    verified: &Verified<'_>,
-    probe: ProbeId,
-    scalars: &[AtomicI64],
-    relocations: &[i64],
-    memory: &mut RunMemory<'_>,
-    host: &mut dyn Host,
-) -> Outcome {
-    let image = verified.image();
-    let Some(record) = image.probes.get(probe.index()) else { return Outcome::Finished };
-    let RunMemory { longs, strings, order, frames, arena, output, tracker } = memory;
-    let mut machine = Machine {
-        image,
-        scalars,
-        relocations,
-        strings: Strings::new(image, strings, order, arena),
-        output: Writer::new(output),
-        host,
-        steps: record.steps,
-        pc: 0,
-        fault: Fault::Impossible,
-        long_result: 0,
-        string_result: StrRef::EMPTY,
-        last_match: None,
-        tracker,
-        declined: false,
-    };
-    let mut stack = Stack { longs, frames, depth: 0, function: record.handler, base: 0 };
-    let outcome = execute(&mut machine, &mut stack);
-    if outcome == Outcome::Fault {
-        report(&mut machine);
+/// The interpreter with memory to work in, ready for one run after another.
+///
+/// Making one divides the memory; a run then only resets what the last one left, so
+/// the kernel keeps a runner for each of its contexts.
+pub struct Runner<'a> {
+    machine: Machine<'a>,
+    stack: Stack<'a>,
+}
+
+impl<'a> Runner<'a> {
+    /// A runner of this program. `scalars` are the globals of type long, in their order;
+    /// fewer than the program has read as 0 and take nothing. `relocations` are what the
+    /// program's slots hold; one that is missing ends a run. `memory` is of this program
+    /// ([`crate::RunSizes::of`]).
+    pub fn new(
+        verified: &'a Verified<'a>,
+        scalars: &'a [AtomicI64],
+        relocations: &'a [i64],
+        memory: RunMemory<'a>,
+        host: &'a mut dyn Host,
+    ) -> Runner<'a> {
+        let image = verified.image();
+        let RunMemory { longs, strings, order, frames, arena, output, tracker } = memory;
+        // An instruction is as large and as aligned as a word.
+        let code = <[u64]>::ref_from_bytes(image.code.as_bytes()).unwrap_or_default();
+        let machine = Machine {
+            image,
+            code,
+            scalars,
+            relocations,
+            strings: Strings::new(image, strings, order, arena),
+            output: Writer::new(output),
+            host,
+            task: Task::default(),
+            steps: 0,
+            pc: 0,
+            fault: Fault::Impossible,
+            long_result: 0,
+            string_result: StrRef::EMPTY,
+            last_match: None,
+            tracker,
+            declined: false,
+        };
+        Runner { machine, stack: Stack { longs, frames, depth: 0, function: 0, base: 0 } }
     }
-    machine.flush();
-    outcome
+
+    /// Runs a probe's handler, whose locks the caller holds. A probe that the program
+    /// does not have finishes at once.
+    #[inline]
+    pub fn run(&mut self, probe: ProbeId, task: Task) -> Outcome {
+        let Runner { machine, stack } = self;
+        let Some(record) = machine.image.probes.get(probe.index()) else {
+            return Outcome::Finished;
+        };
+        let Some(handler) = machine.image.functions.get(record.handler as usize) else {
+            return Outcome::Fault;
+        };
+        machine.task = task;
+        machine.steps = record.steps;
+        machine.declined = false;
+        machine.last_match = None;
+        machine.output.clear();
+        machine.strings.reset(handler.string_registers.into());
+        stack.reset(record.handler, handler);
+        let stop = match stack.longs.first_chunk_mut() {
+            Some(window) => dispatch(machine, window, machine.code, handler.first_insn as usize),
+            None => machine.lost(0),
+        };
+        // Most handlers call no function.
+        let outcome = match stop {
+            Stop::Return | Stop::Finish => Outcome::Finished,
+            Stop::Call | Stop::Fault => go_on(machine, stack, stop),
+        };
+        machine.flush();
+        outcome
+    }
+}
+
+impl core::fmt::Debug for Runner<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Runner").finish_non_exhaustive()
+    }
 }
 
 /// The frames.
@@ -273,24 +325,11 @@ struct Stack<'s> {
     base: usize,
 }
 
-fn execute(machine: &mut Machine<'_>, stack: &mut Stack<'_>) -> Outcome {
-    let image = machine.image;
-    // An instruction is as large and as aligned as a word.
-    let code = <[u64]>::ref_from_bytes(image.code.as_bytes()).unwrap_or_default();
-    let Some(handler) = image.functions.get(stack.function as usize) else {
-        machine.lost(0);
-        return Outcome::Fault;
-    };
-    machine.strings.enter(FIRST_FRAME, handler.string_registers.into());
-    machine.strings.begin(0, 0);
-    stack.begin(handler, 0, 0);
-    let mut pc = handler.first_insn as usize;
+/// Runs a handler, which has stopped for a call or a fault, to its end.
+#[inline(never)]
+fn go_on(machine: &mut Machine<'_>, stack: &mut Stack<'_>, first: Stop) -> Outcome {
+    let mut stop = first;
     loop {
-        let window = stack.longs.get_mut(stack.base..).and_then(|rest| rest.first_chunk_mut());
-        let stop = match window {
-            Some(window) => dispatch(machine, window, code, pc),
-            None => machine.lost(pc),
-        };
         let next = match stop {
             Stop::Finish => return Outcome::Finished,
             Stop::Call => stack.call(machine),
@@ -298,20 +337,51 @@ fn execute(machine: &mut Machine<'_>, stack: &mut Stack<'_>) -> Outcome {
             Stop::Return => Ok(stack.leave(machine)),
             Stop::Fault => Err(machine.fault),
         };
-        pc = match next {
+        let pc = match next {
             Ok(next) => next,
             Err(fault) => {
                 machine.fault = fault;
                 match stack.catch(machine) {
                     Some(target) => target,
-                    None => return Outcome::Fault,
+                    None => {
+                        report(machine);
+                        return Outcome::Fault;
+                    }
                 }
             }
+        };
+        let window = stack.longs.get_mut(stack.base..).and_then(|rest| rest.first_chunk_mut());
+        stop = match window {
+            Some(window) => dispatch(machine, window, machine.code, pc),
+            None => machine.lost(pc),
         };
     }
 }
 
+/// Registers that are cleared without counting: most handlers have fewer.
+const FEW: usize = 8;
+
 impl Stack<'_> {
+    /// Makes a handler the running function, its frame the only one, and clears it.
+    #[inline(always)]
+    fn reset(&mut self, number: u32, handler: &FunctionRecord) {
+        self.depth = 0;
+        self.function = number;
+        self.base = 0;
+        // A few stores are cheaper than a call of memset. The windows of frames are 256
+        // registers long, so there are always that many.
+        match self.longs.first_chunk_mut() {
+            Some(few) if usize::from(handler.long_registers) <= FEW => *few = [0; FEW],
+            _ => self.clear(handler),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn clear(&mut self, handler: &FunctionRecord) {
+        self.begin(handler, 0, 0);
+    }
+
     /// Clears the running frame, with `arguments` registers from `from` as its first.
     fn begin(&mut self, function: &FunctionRecord, from: usize, arguments: usize) {
         let (base, registers) = (self.base, usize::from(function.long_registers));

@@ -17,12 +17,13 @@
 //! that memory of a large, sparse map stays untouched.
 
 mod layout;
+pub(crate) mod single;
 mod sort;
 
 pub use layout::{initialise, override_string, storage_words_needed, words_needed};
 
 use crate::fault::Fault;
-use crate::stat::{self, Buckets};
+use crate::stat;
 use crate::strings::Keys;
 use layout::{ENTRY_HEADER, HEADER, Shape};
 use zerocopy::IntoBytes;
@@ -455,17 +456,8 @@ impl<'s> Map<'s> {
     /// Adds to the aggregate of an entry.
     #[inline]
     pub fn add_to_stat(&mut self, entry: Entry, value: i64) {
-        let buckets = self.buckets_of_stat();
+        let buckets = layout::buckets(self.header);
         stat::add(self.value_mut(entry), buckets, value);
-    }
-
-    fn buckets_of_stat(&self) -> Buckets {
-        let [low, step] = [self.header[7] as i64, self.header[8] as i64];
-        match (self.shape().bucket_count, step) {
-            (0, _) => Buckets::None,
-            (_, 0) => Buckets::Log,
-            (count, _) => Buckets::Linear { low, step, count },
-        }
     }
 }
 

@@ -6,7 +6,7 @@
 //! [`RunMemory`] of it. Nothing has to be cleared between runs.
 
 use crate::regex;
-use crate::strings::FIRST_FRAME;
+use crate::strings::{FEW, FIRST_FRAME};
 use vm_spec::ids::RegexId;
 use vm_spec::image::{FunctionRecord, Image};
 use vm_spec::limits::{FRAME_REGISTERS, RUN_OUTPUT_BYTES};
@@ -59,7 +59,8 @@ impl RunSizes {
             usize::from(most).saturating_mul(nesting)
         };
         let longs = stack(|f| f.long_registers);
-        let strings = stack(|f| f.string_registers).saturating_add(FIRST_FRAME);
+        // At least as many as are cleared without counting.
+        let strings = stack(|f| f.string_registers).max(FEW).saturating_add(FIRST_FRAME);
         let length = image.header.string_length as usize;
         let arena = strings.saturating_add(SPARE_STRINGS).saturating_mul(length);
         RunSizes {
@@ -107,6 +108,19 @@ pub struct RunMemory<'m> {
 }
 
 impl<'m> RunMemory<'m> {
+    /// The same memory for a shorter time.
+    pub fn reborrow(&mut self) -> RunMemory<'_> {
+        RunMemory {
+            longs: self.longs,
+            strings: self.strings,
+            order: self.order,
+            frames: self.frames,
+            arena: self.arena,
+            output: self.output,
+            tracker: self.tracker,
+        }
+    }
+
     /// Divides a context's words; `None` if there are fewer than
     /// [`RunSizes::words`]. The words may hold anything.
     pub fn carve(words: &'m mut [u64], sizes: &RunSizes) -> Option<RunMemory<'m>> {

@@ -10,6 +10,9 @@
 use vm_spec::ids::StrId;
 use vm_spec::image::Image;
 
+/// Registers that are cleared without counting: most handlers have fewer.
+pub(crate) const FEW: usize = 4;
+
 /// Where a string lies and how long it is. The zero word is "".
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct StrRef(u64);
@@ -103,6 +106,22 @@ impl<'a> Strings<'a> {
     pub(crate) fn enter(&mut self, base: usize, count: usize) {
         self.base = base;
         self.end = base.wrapping_add(count).min(self.registers.len());
+    }
+
+    /// Forgets all strings and makes the first `count` registers the running frame.
+    #[inline(always)]
+    pub(crate) fn reset(&mut self, count: usize) {
+        self.top = 0;
+        self.debt = 0;
+        self.enter(FIRST_FRAME, count);
+        // A few stores are cheaper than a call of memset.
+        match self.registers.first_chunk_mut() {
+            Some(few) if count <= FEW => *few = [0; FIRST_FRAME + FEW],
+            _ => {
+                self.put(KEPT, 0);
+                self.begin(0, 0);
+            }
+        }
     }
 
     /// Clears the running frame, with `arguments` registers from `from` as its first.

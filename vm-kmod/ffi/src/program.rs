@@ -7,6 +7,7 @@
 //! The glue allocates the storage; [`stapvm_vm_load`] says how much.
 
 use crate::abi::{Layout, Refusal};
+use crate::run::CONTEXT_BYTES;
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicI64, Ordering};
 use vm_core::{RunSizes, map};
@@ -160,7 +161,9 @@ unsafe extern "C" fn stapvm_vm_load(
     // The verifier bounds every count by the size of the image, which fits a u32.
     let needs = Layout {
         storage_bytes: storage_words(&image).saturating_mul(WORD),
-        context_bytes: (run_sizes.words() as u64).saturating_mul(WORD),
+        context_bytes: (run_sizes.words() as u64)
+            .saturating_mul(WORD)
+            .saturating_add(CONTEXT_BYTES as u64),
         scalar_count: image.scalars.len() as u32,
         map_count: image.maps.len() as u32,
         probe_count: image.probes.len() as u32,
@@ -306,9 +309,7 @@ unsafe extern "C" fn stapvm_vm_probe_saved(program: *const Program, probe: u32) 
     // SAFETY: the caller's promise.
     let image = unsafe { &*program }.verified.image();
     let record = image.probes.get(probe as usize);
-    record.map_or(0, |record| {
-        u32::from(record.saved_longs) | u32::from(record.saved_strings) << 8
-    })
+    record.map_or(0, |record| u32::from(record.saved_longs) | u32::from(record.saved_strings) << 8)
 }
 
 /// The kind of a probe, 0 if there is no such probe.

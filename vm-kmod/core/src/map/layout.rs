@@ -14,7 +14,7 @@
 //! ```
 
 use super::{Map, high, low, pair};
-use crate::stat;
+use crate::stat::{self, Buckets};
 use crate::strings::Keys;
 use vm_spec::image::{HistogramKind, Image, MapRecord, Overflow, ValueKind};
 
@@ -133,6 +133,17 @@ impl Shape {
         } else {
             1
         }
+    }
+}
+
+/// The histogram of a map of aggregates.
+#[inline(always)]
+pub(super) fn buckets(header: &[u64; HEADER]) -> Buckets {
+    let [low, step] = [header[7] as i64, header[8] as i64];
+    match (Shape::from_header(header).bucket_count, step) {
+        (0, _) => Buckets::None,
+        (_, 0) => Buckets::Log,
+        (count, _) => Buckets::Linear { low, step, count },
     }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Maps, aggregates and iteration.
+//! Maps, aggregates and iteration. Those named `_general` are what the quick ops of
+//! [`super::quick_map`] leave over.
 
 use super::{long, longs, outlined_ops, set_long};
 use crate::fault::Fault;
@@ -33,7 +34,7 @@ fn stat_number(words: Option<&[u64]>, field: u16) -> Result<i64, Fault> {
 }
 
 outlined_ops! {
-    mget(m, window, insn) {
+    mget_general(m, window, insn) {
         let map = open!(m, insn);
         let value = map.find(&keys!(m, window, insn)).map_or(0, |entry| map.long(entry));
         set_long(window, insn.a(), value);
@@ -47,7 +48,7 @@ outlined_ops! {
         m.strings.set(insn.a(), string);
         m.pay_for_bytes(string.length())
     }
-    mset(m, window, insn) {
+    mset_general(m, window, insn) {
         let mut map = open!(m, insn);
         let entry = map.find_or_insert(&keys!(m, window, insn))?;
         map.set_long(entry, long(window, insn.a()));
@@ -60,19 +61,19 @@ outlined_ops! {
         map.set_string(entry, m.strings.bytes(value));
         m.pay_for_bytes(value.length())
     }
-    madd(m, window, insn) {
+    madd_general(m, window, insn) {
         let mut map = open!(m, insn);
         let entry = map.find_or_insert(&keys!(m, window, insn))?;
         map.set_long(entry, map.long(entry).wrapping_add(long(window, insn.a())));
         Ok(())
     }
-    maddi(m, window, insn) {
+    maddi_general(m, window, insn) {
         let mut map = open!(m, insn);
         let entry = map.find_or_insert(&keys!(m, window, insn))?;
         map.set_long(entry, map.long(entry).wrapping_add((insn.hi() as i16).into()));
         Ok(())
     }
-    mhas(m, window, insn) {
+    mhas_general(m, window, insn) {
         let map = open!(m, insn);
         let found = map.find(&keys!(m, window, insn)).is_some();
         set_long(window, insn.a(), found.into());
@@ -91,7 +92,7 @@ outlined_ops! {
         map.clear();
         m.pay(entries >> 8)
     }
-    sadd(m, window, insn) {
+    sadd_general(m, window, insn) {
         let mut map = open!(m, insn);
         let entry = map.find_or_insert(&keys!(m, window, insn))?;
         map.add_to_stat(entry, long(window, insn.a()));

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Accesses to maps that handlers make at every hit, in their usual case: one key (or
+//! none, for a scalar aggregate), and an entry that is there. The rest is left to the
+//! general ops.
+
+use super::map::*;
+use super::{long, set_long};
+use crate::machine::{Machine, Stop, Window, Word, dispatch};
+use crate::map::single::{self, Found, Keys};
+use crate::stat;
+use vm_spec::ids::MapId;
+
+/// The entry that an access with a single long names.
+#[inline(always)]
+fn entry<'m>(m: &'m mut Machine<'_>, window: &Window, insn: Word) -> Option<Found<'m>> {
+    single::of_long(m.host.map(MapId(insn.lo())), long(window, insn.b()))
+}
+
+/// Ops that are done if `entry` is there, and else left to the general op.
+macro_rules! quick_ops {
+    ($($name:ident or $general:ident |$window:ident, $insn:ident, $words:ident| $effect:block)*) => {$(
+        pub(super) fn $name<'a>(
+            m: &mut Machine<'a>,
+            $window: &mut Window,
+            code: &'a [u64],
+            pc: usize,
+            $insn: Word,
+        ) -> Stop {
+            if let Some((_, [$words, ..])) = entry(m, $window, $insn) {
+                $effect
+                return dispatch(m, $window, code, pc.wrapping_add(1));
+            }
+            $general(m, $window, code, pc, $insn)
+        }
+    )*};
+}
+
+quick_ops! {
+    mget or mget_general |window, insn, value| {
+        set_long(window, insn.a(), *value as i64);
+    }
+    mset or mset_general |window, insn, value| {
+        *value = long(window, insn.a()) as u64;
+    }
+    madd or madd_general |window, insn, value| {
+        *value = value.wrapping_add(long(window, insn.a()) as u64);
+    }
+    maddi or maddi_general |window, insn, value| {
+        *value = value.wrapping_add(i64::from(insn.hi() as i16) as u64);
+    }
+    mhas or mhas_general |window, insn, _value| {
+        set_long(window, insn.a(), 1);
+    }
+}
+
+/// `<<<`.
+pub(super) fn sadd<'a>(
+    m: &mut Machine<'a>,
+    window: &mut Window,
+    code: &'a [u64],
+    pc: usize,
+    insn: Word,
+) -> Stop {
+    if add_to_stat(m, window, insn) {
+        return dispatch(m, window, code, pc.wrapping_add(1));
+    }
+    sadd_general(m, window, code, pc, insn)
+}
+
+#[inline(never)]
+fn add_to_stat(m: &mut Machine<'_>, window: &Window, insn: Word) -> bool {
+    let key = m.strings.view().bytes(m.strings.get(insn.c()));
+    let storage = m.host.map(MapId(insn.lo()));
+    let Some((keys, buckets)) = single::shape(storage) else { return false };
+    let found = match keys {
+        Keys::None => single::of_nothing(storage),
+        Keys::Long => single::of_long(storage, long(window, insn.b())),
+        Keys::String => single::of_string(storage, key),
+        Keys::Several => None,
+    };
+    match found {
+        Some((_, words)) => {
+            stat::add(words, buckets, long(window, insn.a()));
+            true
+        }
+        None => false,
+    }
+}
