@@ -341,6 +341,15 @@ impl<'k> Keys<'k> {
     }
 }
 
+#[cfg(test)]
+impl<'k> Keys<'k> {
+    /// A tuple of one string, whose register the caller keeps.
+    pub(crate) fn of_string(register: &'k mut [u64; 1], text: &'k [u8]) -> Keys<'k> {
+        register[0] = StrRef::new(0, text.len() as u32).0;
+        Keys { strings: register, view: View { constants: &[], arena: text }, ..Keys::NONE }
+    }
+}
+
 /// Sorts in place, in time n log n whatever the order.
 fn heap_sort(words: &mut [u64]) {
     let n = words.len();

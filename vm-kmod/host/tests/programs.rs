@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Small programs, written with the encoder, and what they do.
 
-use vm_core::Outcome;
+use vm_core::{Host, Outcome, RunMemory, RunSizes, Runner, Task};
 use vm_host::{Session, World};
 use vm_spec::build::*;
 use vm_spec::format::{Conversion, Measure, Piece};
@@ -364,4 +364,80 @@ fn a_handler_may_decline_for_nobody() {
     // Nothing declined, so the jump is taken.
     let code = vec![asm::jacc(Pc(2)), asm::ldi(R[0], 1), asm::gst(R[0], G), asm::ret()];
     assert_eq!(global(code), 0);
+}
+
+/// A world in which nothing is but an output.
+struct Nothing(Vec<u8>);
+
+impl Host for Nothing {
+    fn helper_long(&mut self, _: HelperId, _: [i64; 2]) -> i64 {
+        0
+    }
+    fn helper_string(&mut self, _: HelperId, out: &mut [u8]) -> usize {
+        out[..4].copy_from_slice(b"text");
+        4
+    }
+    fn context_word(&mut self, _: ContextWord) -> i64 {
+        0
+    }
+    fn read_kernel(&mut self, _: u64, _: &mut [u8]) -> bool {
+        false
+    }
+    fn read_user(&mut self, _: u64, _: &mut [u8]) -> bool {
+        false
+    }
+    fn emit(&mut self, record: &[u8]) {
+        self.0.extend(record);
+    }
+    fn request_exit(&mut self) {}
+    fn map(&mut self, _: MapId) -> &mut [u64] {
+        &mut []
+    }
+}
+
+/// What a run leaves behind, whether it fails or not, the next one must not see.
+#[test]
+fn a_runner_begins_each_run_afresh() {
+    for registers in [6, 40] {
+        let mut builder = Builder::new(Limits::default());
+        let format =
+            builder.format(&[Piece::plain(Conversion::Signed), Piece::plain(Conversion::String)]);
+        let function = builder.declare_function();
+        let (long, string) = (Reg(registers - 1), StrReg(registers - 1));
+        let code = vec![
+            asm::print(long, string, format),
+            asm::ldi(long, 7),
+            asm::help(0, Reg(0), StrReg(0), HelperId::Execname),
+            asm::movs(string, StrReg(0)),
+            asm::print(long, string, format),
+            asm::help(1, Reg(0), StrReg(0), HelperId::Pid),
+            asm::div(Reg(0), long, Reg(1)),
+            asm::ret(),
+        ];
+        let spec = FunctionSpec {
+            long_registers: registers.into(),
+            string_registers: registers.into(),
+            ..FunctionSpec::handler("function", code)
+        };
+        builder.define_function(function, spec);
+        let spec = ProbeSpec::new("f", function, ProbeKind::FunctionEntry);
+        builder.probe(ProbeSpec { steps: 100, ..spec });
+        let built = builder.finish().unwrap();
+        let verified = vm_spec::verify::verify(&built.image).unwrap();
+        let sizes = RunSizes::of(verified.image());
+        let mut words = vec![u64::MAX; sizes.words()];
+        let mut host = Nothing(Vec::new());
+        let memory = RunMemory::carve(&mut words, &sizes).unwrap();
+        let mut runner = Runner::new(&verified, &[], memory, &mut host);
+        let mut run = |pid| runner.run(ProbeId(0), Task { pid, tid: 0 });
+        assert_eq!(
+            (run(1), run(0), run(1)),
+            (Outcome::Finished, Outcome::Fault, Outcome::Finished)
+        );
+        drop(runner);
+        let mut once = Nothing(Vec::new());
+        let memory = RunMemory::carve(&mut words, &sizes).unwrap();
+        Runner::new(&verified, &[], memory, &mut once).run(ProbeId(0), Task { pid: 1, tid: 0 });
+        assert!(host.0.starts_with(&once.0) && host.0.ends_with(&once.0), "{registers}");
+    }
 }

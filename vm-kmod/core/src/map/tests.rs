@@ -114,6 +114,29 @@ proptest! {
             apply(&mut map, &mut model, step, capacity as usize, wrap);
             prop_assert_eq!(contents(&map), model.clone());
             prop_assert_eq!(map.len() as usize, model.len());
+            for key in 0..40 {
+                let found = single::of_long(&mut words, key).map(|(_, value)| value[0] as i64);
+                let pair = model.iter().find(|pair| pair.0 == key);
+                prop_assert_eq!(found, pair.map(|pair| pair.1));
+            }
+        }
+    }
+
+    #[test]
+    fn a_single_string_is_found_quickly(texts in prop::collection::vec("[ab]{0,7}", 0..40), other in "[abc]{0,9}") {
+        let record = MapRecord { string_keys: 1, ..long_map(64, Overflow::Fail) };
+        let mut words = storage(&record);
+        for text in &texts {
+            let mut map = Map::open(&mut words).unwrap();
+            let mut register = [0];
+            let keys = Keys::of_string(&mut register, text.as_bytes());
+            let entry = map.find_or_insert(&keys).unwrap();
+            map.set_long(entry, text.len() as i64 + 1);
+        }
+        for text in texts.iter().chain([&other]) {
+            let known = texts.contains(text);
+            let found = single::of_string(&mut words, text.as_bytes());
+            prop_assert_eq!(found.map(|(_, value)| value[0]), known.then_some(text.len() as u64 + 1));
         }
     }
 
