@@ -4,11 +4,11 @@
 //!     bench [--record] [PART ...]
 //!
 //! Parts are `hits`, or one of its works such as `w3`; `startup`; `compiler`. All, if
-//! none is named. `--record` rewrites tests/bench/RESULTS.md.
+//! none is named. `6.1` or `6.12` is that kernel only. `--record` rewrites tests/bench/RESULTS.md.
 
 use std::process::ExitCode;
 use tests::bench::{BenchError, compiler, hits, startup};
-use tests::kernel::root;
+use tests::kernel::{Series, root};
 
 fn main() -> ExitCode {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -31,15 +31,20 @@ fn main() -> ExitCode {
 }
 
 fn bench(parts: &[String], record: bool) -> Result<(), BenchError> {
+    let kernels: Vec<Series> = parts.iter().filter_map(|part| part.parse().ok()).collect();
+    let kernels = if kernels.is_empty() { Series::ALL.to_vec() } else { kernels };
+    let mut parts = parts.to_vec();
+    parts.retain(|part| part.parse::<Series>().is_err());
     let wanted = |part: &str| parts.is_empty() || parts.iter().any(|p| p == part);
     let is_part = |part: &String| matches!(part.as_str(), "startup" | "compiler");
     let mut sections = Vec::new();
     if parts.is_empty() || !parts.iter().all(is_part) {
-        let text = hits::report(&|work| wanted(work) || wanted("hits"))?;
+        let text = hits::report(&kernels, &|work| wanted(work) || wanted("hits"))?;
         sections.push(section("Instructions that a hit adds", &text));
     }
     if wanted("startup") {
-        sections.push(section("Start-up, arming, disarming in the guest", &startup::report()?));
+        sections
+            .push(section("Start-up, arming, disarming in the guest", &startup::report(&kernels)?));
     }
     if wanted("compiler") {
         sections.push(section("The compiler alone", &compiler::report()?));
