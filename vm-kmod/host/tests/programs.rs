@@ -386,6 +386,14 @@ impl Host for Nothing {
     fn read_user(&mut self, _: u64, _: &mut [u8]) -> bool {
         false
     }
+    fn save_long(&mut self, _: u8, _: i64) {}
+    fn saved_long(&mut self, _: u8) -> i64 {
+        0
+    }
+    fn save_string(&mut self, _: u8, _: &[u8]) {}
+    fn saved_string(&mut self, _: u8, _: &mut [u8]) -> usize {
+        0
+    }
     fn emit(&mut self, record: &[u8]) {
         self.0.extend(record);
     }
@@ -428,7 +436,7 @@ fn a_runner_begins_each_run_afresh() {
         let mut words = vec![u64::MAX; sizes.words()];
         let mut host = Nothing(Vec::new());
         let memory = RunMemory::carve(&mut words, &sizes).unwrap();
-        let mut runner = Runner::new(&verified, &[], memory, &mut host);
+        let mut runner = Runner::new(&verified, &[], &[], memory, &mut host);
         let mut run = |pid| runner.run(ProbeId(0), Task { pid, tid: 0 });
         assert_eq!(
             (run(1), run(0), run(1)),
@@ -437,7 +445,8 @@ fn a_runner_begins_each_run_afresh() {
         drop(runner);
         let mut once = Nothing(Vec::new());
         let memory = RunMemory::carve(&mut words, &sizes).unwrap();
-        Runner::new(&verified, &[], memory, &mut once).run(ProbeId(0), Task { pid: 1, tid: 0 });
+        Runner::new(&verified, &[], &[], memory, &mut once)
+            .run(ProbeId(0), Task { pid: 1, tid: 0 });
         assert!(host.0.starts_with(&once.0) && host.0.ends_with(&once.0), "{registers}");
     }
 }
