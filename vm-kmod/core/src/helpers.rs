@@ -28,34 +28,27 @@ enum Space {
 /// scripts like it. The others take the longer way of [`call`].
 #[inline(always)]
 pub(crate) fn asks_host(number: i32) -> Option<HelperId> {
-    const TABLE: [Option<HelperId>; 64] = {
-        use HelperId::*;
-        let mut table = [None; 64];
-        let quick = [
-            Ppid,
-            Uid,
-            Euid,
-            Gid,
-            Egid,
-            TaskCurrent,
-            RealtimeNs,
-            RealtimeUs,
-            RealtimeMs,
-            RealtimeS,
-            MonotonicNs,
-            Cycles,
-            Jiffies,
-            Cpu,
-            Randint,
-        ];
-        let mut n = 0;
-        while n < quick.len() {
-            table[quick[n] as usize] = Some(quick[n]);
-            n += 1;
-        }
-        table
-    };
-    usize::try_from(number).ok().and_then(|number| *TABLE.get(number)?)
+    use HelperId as H;
+    let id = u16::try_from(number).ok().and_then(H::from_number)?;
+    let quick = matches!(
+        id,
+        H::Ppid
+            | H::Uid
+            | H::Euid
+            | H::Gid
+            | H::Egid
+            | H::TaskCurrent
+            | H::RealtimeNs
+            | H::RealtimeUs
+            | H::RealtimeMs
+            | H::RealtimeS
+            | H::MonotonicNs
+            | H::Cycles
+            | H::Jiffies
+            | H::Cpu
+            | H::Randint
+    );
+    quick.then_some(id)
 }
 
 /// Calls helper `insn.imm()`; its arguments begin at `insn.b()` and `insn.c()`, its result

@@ -442,7 +442,6 @@ fn a_runner_begins_each_run_afresh() {
             (run(1), run(0), run(1)),
             (Outcome::Finished, Outcome::Fault, Outcome::Finished)
         );
-        drop(runner);
         let mut once = Nothing(Vec::new());
         let memory = RunMemory::carve(&mut words, &sizes).unwrap();
         Runner::new(&verified, &[], &[], memory, &mut once)
