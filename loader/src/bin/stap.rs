@@ -82,7 +82,7 @@ fn plan() -> Result<Plan, Problem> {
 fn go(plan: &Plan) -> Result<ExitCode, Problem> {
     let source = match &plan.mode {
         Mode::Instead(instead) => {
-            say(*instead);
+            say(*instead, plan)?;
             return Ok(ExitCode::SUCCESS);
         }
         Mode::Script(source) => source,
@@ -116,11 +116,20 @@ fn go(plan: &Plan) -> Result<ExitCode, Problem> {
     if last { Ok(ExitCode::SUCCESS) } else { run_blob(&blob, plan) }
 }
 
-fn say(instead: Instead) {
+fn say(instead: Instead, plan: &Plan) -> Result<(), Problem> {
     let version = concat!("stapvm ", env!("CARGO_PKG_VERSION"));
     let language = frontend_syntax::preprocess::LANGUAGE_VERSION;
     let text = match instead {
         Instead::Nothing => String::new(),
+        Instead::Functions | Instead::Aliases => {
+            let library = loader::library::read(&plan.libraries).map_err(Problem::Other)?;
+            let kernel = TargetKernel::new(&plan.release, &plan.language);
+            let list = match instead {
+                Instead::Functions => frontend::listing::functions,
+                _ => frontend::listing::aliases,
+            };
+            list(&library, &kernel, plan.verbose[0] > 0).join("\n") + "\n"
+        }
         Instead::Version => format!(
             "Systemtap translator/driver (version {language}/bytecode, {version})\n\
              Compiles to bytecode and runs it in the kernel module stapvm.\n\
@@ -137,6 +146,7 @@ fn say(instead: Instead) {
     };
     // A reader that has gone away has seen enough.
     let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(())
 }
 
 fn script(source: &Source) -> Result<(String, Vec<u8>), Problem> {

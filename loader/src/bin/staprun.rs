@@ -38,7 +38,7 @@ fn main() -> ExitCode {
 fn say(instead: Instead) {
     let version = concat!("stapvm ", env!("CARGO_PKG_VERSION"));
     let text = match instead {
-        Instead::Nothing => String::new(),
+        Instead::Nothing | Instead::Functions | Instead::Aliases => String::new(),
         Instead::Version => format!("Systemtap module loader/runner (bytecode, {version})\n"),
         Instead::Help => format!(
             "{version}: runs a program that stap -p4 has written\n\n\

@@ -23,6 +23,10 @@ pub enum Instead {
     Version,
     /// --clean-cache: nothing, since there is no cache.
     Nothing,
+    /// --dump-functions
+    Functions,
+    /// --dump-probe-aliases
+    Aliases,
 }
 
 /// Where handlers run.
@@ -370,8 +374,19 @@ const FLAGS: &[Flag<Stap>] = &[
         Refused(NOT_YET),
         long(&["dump-probe-types"], Nothing, "list kinds of probe points", ignore),
     ),
-    but(Refused(NOT_YET), long(&["dump-probe-aliases"], Nothing, "list probe aliases", ignore)),
-    but(Refused(NOT_YET), long(&["dump-functions"], Nothing, "list library functions", ignore)),
+    long(&["dump-probe-aliases"], Nothing, "list probe aliases", |s, _| {
+        s.instead = Some(Instead::Aliases);
+        Ok(())
+    }),
+    long(
+        &["dump-functions"],
+        Nothing,
+        "list library functions; -v for internal ones, too",
+        |s, _| {
+            s.instead = Some(Instead::Functions);
+            Ok(())
+        },
+    ),
     flag(
         'r',
         Value("RELEASE"),
