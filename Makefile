@@ -13,7 +13,7 @@ RELEASE := target/$(TARGET)/release
 STATIC := CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static"
 DEMO_LOAD := while :; do /bin/busybox ls /proc; /bin/busybox cat /proc/version; done
 
-.PHONY: help demo test setup build module guest bench examples check unit guest-test install install-programs test-install fuzz clean
+.PHONY: help demo test setup build module guest bench examples check unit guest-test install install-programs test-install fuzz oracle clean
 
 help:
 	@echo "make demo       boot a 6.1 kernel and run tests/demo.stp there"
@@ -56,6 +56,12 @@ test: setup
 examples: setup build
 	@[ -d /usr/share/systemtap/examples ] || bash tests/setup/examples.sh
 	@$(RELEASE)/example-scripts $(EXAMPLE)
+
+# Ask Debian's stap about our accept and reject cases.
+ORACLE ?= -r 6.12.117+deb12-cloud-amd64
+oracle:
+	frontend/syntax/tests/oracle.sh $(ORACLE)
+	frontend/tests/oracle.sh $(ORACLE)
 
 install:
 	@bash tests/setup/install-host.sh "$(DESTDIR)" "$(PREFIX)" all

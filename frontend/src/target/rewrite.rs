@@ -212,9 +212,8 @@ impl Resolver<'_> {
             Truth { constant: Some(holds), ..Truth::default() }
         };
         let ExpressionKind::Target(target) = &inner.kind else {
-            let message = "@defined asks about a target variable";
-            self.problems.push(Problem::new(message, inner.token));
-            return constant(e, false);
+            // What is no target variable needs nobody to find it.
+            return constant(e, true);
         };
         let entry = place.at_entry();
         let is_return =
