@@ -74,12 +74,24 @@ fn decided_otherwise() {
     }
 }
 
+/// A text without the names that it offers: they change with the library.
+fn without_offers(text: &str) -> String {
+    let mut parts = text.split("(similar: ");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (_, rest) = part.split_once(')').unwrap_or((part, ""));
+        out += "(similar: ...)";
+        out += rest;
+    }
+    out
+}
+
 /// The words and places of the errors.
 #[test]
 fn what_is_said_of_the_rejected() {
     let mut all = String::new();
     for script in cases(include_str!("accept_reject/reject.txt")) {
-        all += &format!("==== {script}\n{}\n\n", compile(script).text);
+        all += &format!("==== {script}\n{}\n\n", without_offers(&compile(script).text));
     }
     insta::assert_snapshot!(all);
 }
@@ -91,7 +103,7 @@ fn what_is_said_of_the_accepted() {
     for script in cases(include_str!("accept_reject/accept.txt")) {
         let said = compile(script);
         if !said.text.is_empty() {
-            all += &format!("==== {script}\n{}\n\n", said.text);
+            all += &format!("==== {script}\n{}\n\n", without_offers(&said.text));
         }
     }
     insta::assert_snapshot!(all);
