@@ -63,9 +63,10 @@ fn take(rest: &mut &[u8]) -> Option<u8> {
 }
 
 fn directive(rest: &mut &[u8]) -> Result<Part, String> {
-    let mut flags = Flags(0);
-    while let Some(flag) = rest.first().and_then(|byte| flag(*byte)) {
-        flags = flags.union(flag);
+    // One flag and no more: a `0` behind another belongs to the width, as in SystemTap.
+    let given = rest.first().and_then(|byte| flag(*byte));
+    let flags = given.unwrap_or(Flags(0));
+    if given.is_some() {
         take(rest);
     }
     let width = measure(rest)?;

@@ -160,14 +160,10 @@ pub const fn hex_digit(nibble: u8) -> u8 {
     if nibble < 10 { nibble.wrapping_add(b'0') } else { nibble.wrapping_add(b'a' - 10) }
 }
 
-/// A width from an argument: a negative one means `-`.
-fn width_of(raw: i64, flags: &mut Flags) -> usize {
+/// A width from an argument; a negative one is none, as SystemTap has it.
+fn width_of(raw: i64) -> usize {
     // The width argument is an int in C.
-    let raw = raw as i32;
-    if raw < 0 {
-        *flags = flags.union(Flags::LEFT);
-    }
-    (raw.unsigned_abs() as usize).min(MAX_MEASURE)
+    usize::try_from(raw as i32).unwrap_or(0).min(MAX_MEASURE)
 }
 
 /// A conversion with its measures looked up.
@@ -195,11 +191,11 @@ impl Base {
 
 impl Field {
     fn of<A: Arguments>(piece: Piece, arguments: &mut A) -> Result<Field, A::Error> {
-        let mut flags = piece.flags;
+        let flags = piece.flags;
         let width = match piece.width {
             Measure::Unset => None,
             Measure::Fixed(n) => Some(usize::from(n).min(MAX_MEASURE)),
-            Measure::Argument => Some(width_of(arguments.long()?, &mut flags)),
+            Measure::Argument => Some(width_of(arguments.long()?)),
         };
         let precision = match piece.precision {
             Measure::Unset => None,

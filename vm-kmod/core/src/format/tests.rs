@@ -104,7 +104,8 @@ fn memory_and_binary() {
 #[test]
 fn measures_from_arguments() {
     let star = Piece { width: Measure::Argument, ..piece(Conversion::Signed, 0, None, None) };
-    assert_eq!(text(star, &[-4, 7], b""), b"7   ");
+    assert_eq!(text(star, &[4, 7], b""), b"   7");
+    assert_eq!(text(star, &[-4, 7], b""), b"7");
     let star = Piece { precision: Measure::Argument, ..piece(Conversion::Signed, 0, None, None) };
     assert_eq!(text(star, &[3, 7], b""), b"007");
     assert_eq!(text(star, &[i64::MIN, 7], b""), b"7");
