@@ -75,7 +75,9 @@ pub(crate) fn resolve(program: &mut Program, types: Option<&Types>, guru: bool) 
         }
     }
     resolver.functions(program, &mut diagnostics);
-    program.functions.append(&mut resolver.functions);
+    for function in std::mem::take(&mut resolver.functions) {
+        program.add_function(function);
+    }
     if resolver.tables.relocations.len() > MAX_RELOCATIONS {
         let message = "too many different uses of kernel types in one script";
         diagnostics.push(Diagnostic::semantic(message, Span::default()));

@@ -59,7 +59,7 @@ fn insn(length: usize) -> impl Strategy<Value = Insn> {
                     OperandKind::Helper => n % 80,
                     OperandKind::Format | OperandKind::Scalar => n % 2,
                     OperandKind::LongConst | OperandKind::StrConst => n % 3,
-                    OperandKind::ValueSlot => 0,
+                    OperandKind::ValueSlot | OperandKind::Regex => 0,
                     OperandKind::MemberSlot => n % 3,
                     OperandKind::WordSlot => n % 4,
                     OperandKind::Word => n % 6,
@@ -75,6 +75,18 @@ fn insn(length: usize) -> impl Strategy<Value = Insn> {
     )
 }
 
+/// `a`, anywhere: one state, which stays until it sees one.
+fn regex() -> RegexSpec {
+    let classes = (0..256).map(|byte| u16::from(byte == i32::from(b'a')));
+    let row = [0, vm_spec::regex::ACCEPT, 0];
+    RegexSpec {
+        words: classes.chain(row).collect(),
+        class_count: 2,
+        state_count: 1,
+        ..RegexSpec::default()
+    }
+}
+
 fn build(bodies: &[Vec<Insn>]) -> Vec<u64> {
     let mut b = Builder::new(Limits { string_length: 24, call_depth: 3, ..Limits::default() });
     for text in [&b"abc"[..], b"a much longer text than fits"] {
@@ -86,6 +98,7 @@ fn build(bodies: &[Vec<Insn>]) -> Vec<u64> {
     for kind in [SlotKind::Value, SlotKind::Member, SlotKind::Member, SlotKind::Argument] {
         b.relocation("slot", kind);
     }
+    b.regex(b"a", &regex());
     b.scalar("x", 1);
     b.scalar("y", 2);
     maps().into_iter().for_each(|map| {
