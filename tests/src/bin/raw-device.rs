@@ -70,6 +70,10 @@ fn expected(words: &[u64]) -> Verdict {
         value,
     };
     match verify(words) {
+        // No slot is filled in here, so a program that has some is not complete.
+        Ok(verified) if !verified.image().relocations.is_empty() => {
+            refused(STAGE_RELOCATION, 0, 0, 0, 0)
+        }
         Ok(_) => Verdict::Accepted,
         // LOAD wants at least a word.
         Err(_) if words.is_empty() => refused(STAGE_NONE, 0, 0, 0, 0),

@@ -85,6 +85,8 @@ const KILL: &str = r#"
 probed() { cat /sys/kernel/debug/kprobes/list /sys/kernel/tracing/enabled_functions | wc -l; }
 now() { cut -d ' ' -f 1 /proc/uptime | tr -d .; }
 [ "$(probed)" = 0 ] || { echo "probes are left from before"; exit 1; }
+# The shell empties the file only when it gets to the command.
+: >/tmp/many.out
 stap /tmp/many.stp >/tmp/many.out 2>/tmp/many.err & stap=$!
 until grep -q armed /tmp/many.out; do
     kill -0 $stap 2>/dev/null || { cat /tmp/many.err; exit 1; }
