@@ -30,6 +30,7 @@ fi
 
 make --no-print-directory -C vm-kmod dkms-install DESTDIR="$root"
 version=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' vm-kmod/dkms.conf)
+mkdir -p "$root/dkms"
 for series in 6.1 6.12; do
 	release=$(cat "target/guest/$series/release")
 	make --no-print-directory -C vm-kmod KDIR="/usr/src/linux-headers-$release" KERNEL="$release" \
