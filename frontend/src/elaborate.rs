@@ -22,7 +22,7 @@ use vm_spec::probe::ProbeKind;
 /// Aliases of aliases of aliases.
 const MAX_ALIAS_DEPTH: usize = 50;
 /// Probes of one script.
-const MAX_PROBES: usize = 20_000;
+pub(crate) const MAX_PROBES: usize = 20_000;
 
 /// Whose text something is.
 #[derive(Clone, Copy, PartialEq, Eq)]
