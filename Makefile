@@ -13,12 +13,13 @@ RELEASE := target/$(TARGET)/release
 STATIC := CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static"
 DEMO_LOAD := while :; do /bin/busybox ls /proc; /bin/busybox cat /proc/version; done
 
-.PHONY: help demo test setup build module guest bench examples check unit guest-test install install-programs test-install fuzz oracle clean
+.PHONY: chaos faults help demo test setup build module guest bench examples check unit guest-test install install-programs test-install fuzz oracle clean
 
 help:
 	@echo "make demo       boot a 6.1 kernel and run tests/demo.stp there"
 	@echo "make test       every test, on the host and in guests with 6.1 and 6.12"
 	@echo "make guest SCRIPT=x.stp KERNEL=6.12 ARGS='...'   run one script in a guest"
+	@echo "make chaos      kill, fail, stall and overload sessions for a long time, with counts"
 	@echo "make bench      instructions per hit and start-up times (BENCH=w3 for one, RECORD=1 to keep)"
 	@echo "make examples   compiles Debian's SystemTap examples for 6.1 and 6.12, says why not (EXAMPLE=name for some)"
 	@echo "make install    binaries, tapset and module for the running kernel (PREFIX, DESTDIR)"
@@ -37,7 +38,19 @@ module:
 		$(MAKE) --no-print-directory -C vm-kmod \
 			KDIR=/usr/src/linux-headers-$$(cat target/guest/$$series/release) \
 			OUT=$(CURDIR)/target/guest/$$series || exit 1; \
+		bash tests/setup/test-module.sh $$series || exit 1; \
 	done
+
+# The module once more, with allocations that can be made to fail, for the chaos suite.
+faults: module
+	@for series in $(SERIES); do \
+		$(MAKE) --no-print-directory -C vm-kmod FAULTS=1 \
+			KDIR=/usr/src/linux-headers-$$(cat target/guest/$$series/release) \
+			OUT=$(CURDIR)/target/guest/$$series/faults || exit 1; \
+	done
+
+chaos: setup build faults
+	@CHAOS=full cargo test --quiet -p tests --test guest -- --nocapture chaos
 
 demo: setup build module
 	@$(RELEASE)/guest 6.1 tests/demo.stp --load '$(DEMO_LOAD)'

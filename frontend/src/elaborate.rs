@@ -5,6 +5,7 @@ mod entry;
 mod link;
 mod points;
 mod prune;
+pub(crate) mod variables;
 
 use crate::Request;
 use crate::library::{Library, Reader, used_variables, variables_in};
@@ -22,7 +23,7 @@ use vm_spec::probe::ProbeKind;
 /// Aliases of aliases of aliases.
 const MAX_ALIAS_DEPTH: usize = 50;
 /// Probes of one script.
-pub(crate) const MAX_PROBES: usize = 20_000;
+const MAX_PROBES: usize = 20_000;
 
 /// Whose text something is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -62,8 +63,9 @@ struct Pass<'r, 'l, 'm> {
     request: &'r Request<'r>,
     library: &'r mut Library<'l>,
     reader: Reader<'m, 'r>,
-    /// Variables that a body names, by its address.
-    used: HashMap<*const ast::Block, Rc<BTreeSet<String>>>,
+    /// Variables that a body names, by its address, with the body: while it is held, no
+    /// other comes to lie there.
+    used: HashMap<*const ast::Block, (Rc<ast::Block>, Rc<BTreeSet<String>>)>,
     /// Bodies of system calls' returns, by address, once `@entry` is taken care of.
     entries: HashMap<*const ast::Block, entry::Kept>,
     diagnostics: Vec<Diagnostic>,
@@ -259,7 +261,7 @@ impl Pass<'_, '_, '_> {
             }
             Err(_) if frame.optional => {}
             Err(mut reason) => {
-                if reason.component == 0 {
+                if reason.component == 0 && reason.is_mismatch && reason.help.is_none() {
                     reason = points::unknown(point, self.known_components(point));
                 }
                 self.unresolved(point, &reason);
@@ -362,6 +364,11 @@ impl Pass<'_, '_, '_> {
         bodies.extend(before);
         bodies.push(Rc::clone(body));
         bodies.extend(after);
+        if found.variables != points::ContextVariables::None {
+            for body in &mut bodies {
+                variables::rewrite(Rc::make_mut(body), found.variables);
+            }
+        }
         self.program.probes.push(Probe {
             kind: found.kind,
             attach: found.attach,
@@ -411,9 +418,9 @@ impl Pass<'_, '_, '_> {
         let found = self.used.entry(Rc::as_ptr(block)).or_insert_with(|| {
             let mut names = BTreeSet::new();
             used_variables(block, &mut names);
-            Rc::new(names)
+            (Rc::clone(block), Rc::new(names))
         });
-        Rc::clone(found)
+        Rc::clone(&found.1)
     }
 
     /// How many components of a point begin some alias.
@@ -434,7 +441,7 @@ impl Pass<'_, '_, '_> {
         let aliases = || own.iter().map(String::as_str).chain(self.library.alias_names());
         if component == 0 {
             let known = aliases().filter_map(|name| name.split('.').next());
-            return similar(first, points::FIRST.iter().copied().chain(known));
+            return similar(first, known.chain(points::first_words().map(|word| -> &str { word })));
         }
         let name = point.components.get(component)?.name.text.as_str();
         let before = format!("{first}.");
@@ -447,8 +454,11 @@ impl Pass<'_, '_, '_> {
         let message = format!("while resolving probe point: {}", reason.message);
         let mut diagnostic = Diagnostic::semantic(message, at);
         let name = point.components.first().map_or("", |c| c.name.text.as_str());
-        if let Some(near) = self.similar_points(point, reason.component, name) {
+        let similar = self.similar_points(point, reason.component, name);
+        if let Some(near) = similar.filter(|_| reason.is_mismatch) {
             diagnostic.message += &format!(" (similar: {near})");
+        } else if let Some(help) = reason.help {
+            diagnostic = diagnostic.help(help);
         }
         self.diagnostics.push(diagnostic);
     }

@@ -22,6 +22,7 @@ mod names;
 mod optimize;
 mod program;
 mod regex;
+mod registers;
 pub mod syscalls;
 mod target;
 mod types;
@@ -33,7 +34,7 @@ use frontend_syntax::{
 use library::{Library, Reader};
 pub use library::{LibraryFile, embedded_files, listing};
 use std::collections::BTreeSet;
-use vm_spec::blob::{Blob, Meta};
+use vm_spec::blob::{Blob, Meta, RuntimeLimits};
 use vm_spec::build::Limits;
 use vm_spec::limits::{MAX_CALL_DEPTH, MAX_STRING_LENGTH};
 use vm_spec::verify::verify;
@@ -260,9 +261,7 @@ impl<'a> Compiler<'a> {
         }
         if !diagnostics.iter().any(Diagnostic::is_error) {
             let Request { types, guru, .. } = self.request;
-            let default = Limits::default().string_length;
-            let length = define(&self.request, "MAXSTRINGLEN").unwrap_or(default);
-            diagnostics.extend(target::resolve(&mut program, types, guru, length));
+            diagnostics.extend(target::resolve(&mut program, types, guru));
         }
         if !diagnostics.iter().any(Diagnostic::is_error) {
             diagnostics.extend(types::infer(&mut program));
@@ -300,6 +299,7 @@ impl<'a> Compiler<'a> {
             name: self.request.module.to_owned(),
             script: self.request.name.to_owned(),
             producer: concat!("stapvm ", env!("CARGO_PKG_VERSION")).to_owned(),
+            limits: runtime_limits(&self.request),
         };
         let relocations = analyzed.0.targets.relocations.clone();
         self.finish(Blob { image, points, source, meta, relocations }, diagnostics)
@@ -316,6 +316,32 @@ impl<'a> Compiler<'a> {
         wanted.clamp(1, most)
     }
 }
+
+/// Limits that bind a hit rather than the program, as `-D` sets them.
+fn runtime_limits(request: &Request<'_>) -> RuntimeLimits {
+    let given = |name: &str| {
+        let found = request.defines.iter().rev().find(|(key, _)| key == name);
+        found.and_then(|(_, value)| value.trim_end_matches(['u', 'U', 'l', 'L']).parse().ok())
+    };
+    let is_set = |name: &str| request.defines.iter().any(|(key, _)| key == name);
+    let default = RuntimeLimits::default();
+    let no_overload = ["STP_NO_OVERLOAD", "STAP_NO_OVERLOAD", SUPPRESS_TIME_LIMITS];
+    let overload_interval = if no_overload.into_iter().any(is_set) {
+        0
+    } else {
+        given("STP_OVERLOAD_INTERVAL").unwrap_or(default.overload_interval)
+    };
+    let small = |name: &str| given(name).and_then(|n: u64| u32::try_from(n).ok());
+    RuntimeLimits {
+        overload_interval,
+        overload_threshold: given("STP_OVERLOAD_THRESHOLD").unwrap_or(default.overload_threshold),
+        lock_attempts: small("MAXTRYLOCK").unwrap_or(default.lock_attempts),
+        lock_pause_us: small("TRYLOCKDELAY").unwrap_or(default.lock_pause_us),
+    }
+}
+
+/// What SystemTap's `--suppress-time-limits` defines; scripts may be run with `-D` of it, too.
+pub(crate) const SUPPRESS_TIME_LIMITS: &str = "STAP_SUPPRESS_TIME_LIMITS_ENABLE";
 
 /// The number that `-D name=number` gives.
 pub(crate) fn define(request: &Request<'_>, name: &str) -> Option<u32> {

@@ -199,6 +199,9 @@ const INTERRUPTIBLE: u32 = 10;
 
 /// `MAXACTION` or `MAXACTION_INTERRUPTIBLE`.
 fn steps(kind: ProbeKind, request: &Request<'_>) -> u32 {
+    if request.defines.iter().any(|(name, _)| name == crate::SUPPRESS_TIME_LIMITS) {
+        return limits::MAX_STEPS;
+    }
     let steps = define(request, "MAXACTION").unwrap_or(limits::DEFAULT_STEPS);
     let steps = if kind.is_synchronous() {
         let interruptible = define(request, "MAXACTION_INTERRUPTIBLE");

@@ -2,12 +2,14 @@
 //! Probe points to attach records of this kernel: wildcards are expanded, names get
 //! addresses.
 
+mod modules;
+mod symbols;
+
 use crate::relocate::Relocated;
-use std::collections::HashSet;
 use std::fs;
-use std::io::{BufRead, BufReader};
-use vm_spec::blob::{AttachSpec, Blob, ProbePoint};
-use vm_spec::device::{ANY_SYSCALL, ATTACH_OPTIONAL, AttachRecord};
+use symbols::{Symbol, Symbols, Wanted};
+use vm_spec::blob::{AttachSpec, Blob, DataPlace, ProbePoint, Sampling};
+use vm_spec::device::{ANY_SYSCALL, ATTACH_FREQUENCY, ATTACH_OPTIONAL, AttachRecord};
 use vm_spec::image::Image;
 use vm_spec::probe::ProbeKind;
 
@@ -39,10 +41,8 @@ pub struct Plan {
     pub names: Vec<u8>,
 }
 
-const KALLSYMS: &str = "/proc/kallsyms";
 const EVENTS: [&str; 2] =
     ["/sys/kernel/tracing/available_events", "/sys/kernel/debug/tracing/available_events"];
-const BLACKLIST: &str = "/sys/kernel/debug/kprobes/blacklist";
 
 /// Makes the attach list of a blob.
 ///
@@ -60,7 +60,7 @@ pub fn plan(blob: &Blob, image: &Image<'_>, relocated: &Relocated) -> Result<Pla
             .probes
             .get(point.probe.index())
             .and_then(|probe| ProbeKind::from_number(probe.kind));
-        plan.point(point, kind == Some(ProbeKind::FunctionReturn), &symbols)?;
+        plan.point(point, kind, &symbols, image.header.string_length)?;
         let never = point.attach == AttachSpec::Never;
         if plan.records.len() == before && !never && !point.optional {
             return Err(AttachError::NoMatch(point.text.clone()));
@@ -95,8 +95,9 @@ impl Plan {
     fn point(
         &mut self,
         point: &ProbePoint,
-        is_return: bool,
+        kind: Option<ProbeKind>,
         symbols: &Symbols,
+        string_length: u32,
     ) -> Result<(), AttachError> {
         let plain = AttachRecord::default();
         match &point.attach {
@@ -107,10 +108,11 @@ impl Plan {
             AttachSpec::Timer { period_ns, random_ns } => {
                 self.push(point, AttachRecord { value: *period_ns, extra: *random_ns, ..plain });
             }
-            AttachSpec::Function { pattern, module, maxactive } => {
+            AttachSpec::Function { pattern, module, maxactive, exported } => {
                 let wild = is_wild(pattern) || module.as_deref().is_some_and(is_wild);
-                for symbol in symbols.matching(pattern, module.as_deref()) {
-                    self.function(point, symbol, wild, is_return, *maxactive);
+                let module = module.as_deref();
+                for symbol in symbols.matching(Wanted { pattern, module, exported: *exported }) {
+                    self.function(point, symbol, wild, kind, *maxactive);
                 }
             }
             AttachSpec::Statement { address } => {
@@ -127,6 +129,37 @@ impl Plan {
                 let value = u64::from(*hz);
                 self.push(point, AttachRecord { value, ..plain });
             }
+            AttachSpec::Perf { kind, config, every } => {
+                let (flags, extra) = match *every {
+                    Sampling::Period(events) => (0, events),
+                    Sampling::Frequency(hz) => (ATTACH_FREQUENCY, hz),
+                };
+                let address = u64::from(*kind);
+                self.push(point, AttachRecord { flags, address, value: *config, extra, ..plain });
+            }
+            AttachSpec::Watchpoint { place, length, reads } => {
+                let address = match place {
+                    DataPlace::Address(address) => Some(*address),
+                    DataPlace::Symbol(name) => symbols.data(name),
+                };
+                if let Some(address) = address {
+                    let (value, extra) = (u64::from(*length), if *reads { 3 } else { 1 });
+                    self.push(point, AttachRecord { address, value, extra, ..plain });
+                }
+            }
+            AttachSpec::Procfs { path, umask, max_size } => {
+                let (name_offset, name_length) = self.name(path);
+                let all = if kind == Some(ProbeKind::ProcfsRead) { 0o444 } else { 0o222 };
+                let value = u64::from(all & !umask);
+                let extra = u64::from(if *max_size == 0 { string_length } else { *max_size });
+                let record = AttachRecord { value, extra, name_offset, name_length, ..plain };
+                self.push(point, record);
+            }
+            AttachSpec::Netfilter { family, hook, priority } => {
+                let value = u64::from(*family) << 32 | u64::from(*hook);
+                let extra = i64::from(*priority).cast_unsigned();
+                self.push(point, AttachRecord { value, extra, ..plain });
+            }
         }
         Ok(())
     }
@@ -136,10 +169,10 @@ impl Plan {
         point: &ProbePoint,
         symbol: &Symbol,
         wild: bool,
-        is_return: bool,
+        kind: Option<ProbeKind>,
         maxactive: u32,
     ) {
-        let suffix = if is_return { ".return" } else { "" };
+        let suffix = if kind == Some(ProbeKind::FunctionReturn) { ".return" } else { "" };
         let text = match &symbol.module {
             Some(module) => {
                 format!("module(\"{module}\").function(\"{}\"){suffix}", symbol.name)
@@ -148,10 +181,14 @@ impl Plan {
         };
         let (name_offset, name_length) = self.name(&symbol.name);
         let (point_offset, point_length) = self.name(&text);
+        let (module_offset, module_length) =
+            symbol.module.as_deref().map_or((0, 0), |module| self.name(module));
         // A wildcard takes what can be probed.
         let flags = if wild { ATTACH_OPTIONAL } else { 0 };
         let record = AttachRecord {
             flags,
+            module_offset,
+            module_length,
             address: symbol.address,
             extra: maxactive.into(),
             value: point.entry.map_or(0, |entry| u64::from(entry.0) + 1),
@@ -215,108 +252,4 @@ fn tracepoints(system: &str, pattern: &str) -> Result<Vec<String>, AttachError> 
         }
     }
     last.map_or(Ok(Vec::new()), Err)
-}
-
-/// A function of the kernel or a module.
-struct Symbol {
-    address: u64,
-    name: String,
-    module: Option<String>,
-}
-
-/// The functions that some probe point may mean.
-#[derive(Default)]
-struct Symbols(Vec<Symbol>);
-
-impl Symbols {
-    /// Reads the kernel's symbols, if any point needs them.
-    fn read(points: &[&ProbePoint]) -> Result<Symbols, AttachError> {
-        let patterns: Vec<(&str, Option<&str>)> = points
-            .iter()
-            .filter_map(|point| match &point.attach {
-                AttachSpec::Function { pattern, module, .. } => {
-                    Some((pattern.as_str(), module.as_deref()))
-                }
-                _ => None,
-            })
-            .collect();
-        if patterns.is_empty() {
-            return Ok(Symbols::default());
-        }
-        let unreadable = |error| AttachError::Unreadable { path: KALLSYMS, error };
-        let mut file =
-            BufReader::with_capacity(1 << 20, fs::File::open(KALLSYMS).map_err(unreadable)?);
-        let forbidden = blacklist();
-        let mut found = Vec::new();
-        let mut line = String::new();
-        while file.read_line(&mut line).map_err(unreadable)? > 0 {
-            if let Some(symbol) = parse(&line)
-                && patterns.iter().any(|(name, module)| symbol.is(name, *module))
-            {
-                if symbol.address == 0 {
-                    return Err(AttachError::HiddenAddresses);
-                }
-                if !forbidden.contains(&symbol.name) {
-                    found.push(symbol);
-                }
-            }
-            line.clear();
-        }
-        Ok(Symbols(found))
-    }
-
-    fn matching<'a>(
-        &'a self,
-        pattern: &'a str,
-        module: Option<&'a str>,
-    ) -> impl Iterator<Item = &'a Symbol> {
-        self.0.iter().filter(move |symbol| symbol.is(pattern, module))
-    }
-}
-
-impl Symbol {
-    fn is(&self, pattern: &str, module: Option<&str>) -> bool {
-        let in_module = match (module, self.module.as_deref()) {
-            (None, None) => true,
-            (Some(wanted), Some(module)) => matches(wanted, module),
-            _ => false,
-        };
-        in_module && matches(pattern, &self.name)
-    }
-}
-
-/// `ffffffff81000000 T name [module]`, of functions that a script can mean.
-fn parse(line: &str) -> Option<Symbol> {
-    let mut fields = line.split_ascii_whitespace();
-    let (address, kind, name) = (fields.next()?, fields.next()?, fields.next()?);
-    let is_text = matches!(kind, "t" | "T" | "w" | "W");
-    // Parts that the compiler cut off a function, and padding before it, are not it.
-    if !is_text || name.contains('.') || name.starts_with("__pfx_") {
-        return None;
-    }
-    let module = fields.next().map(|module| module.trim_matches(['[', ']']).to_owned());
-    Some(Symbol { address: u64::from_str_radix(address, 16).ok()?, name: name.to_owned(), module })
-}
-
-/// Functions that must not be probed; empty if debugfs is not mounted, when the kernel
-/// itself still refuses kprobes on them.
-fn blacklist() -> HashSet<String> {
-    let text = fs::read_to_string(BLACKLIST).unwrap_or_default();
-    text.lines().filter_map(|line| line.split_whitespace().nth(1)).map(str::to_owned).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse;
-
-    #[test]
-    fn symbols_are_read() {
-        let symbol = parse("ffffffff81234560 T vfs_read\n").unwrap();
-        assert_eq!((symbol.address, symbol.name.as_str()), (0xffff_ffff_8123_4560, "vfs_read"));
-        let symbol = parse("ffffffffc0001000 t nf_hook\t[nf_tables]\n").unwrap();
-        assert_eq!(symbol.module.as_deref(), Some("nf_tables"));
-        assert!(parse("ffffffff81234560 T vfs_read.cold\n").is_none());
-        assert!(parse("ffffffff81234560 D jiffies\n").is_none());
-        assert!(parse("junk").is_none());
-    }
 }

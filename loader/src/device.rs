@@ -11,8 +11,10 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
+use vm_spec::blob::RuntimeLimits;
 use vm_spec::device::*;
 use vm_spec::verify::{Rule, Site};
+use zerocopy::FromBytes;
 
 pub mod missing;
 pub mod raw;
@@ -25,6 +27,8 @@ mod ioctl {
     nix::ioctl_readwrite!(start, IOCTL_TYPE, IOCTL_START, Start);
     nix::ioctl_none!(stop, IOCTL_TYPE, IOCTL_STOP);
     nix::ioctl_read!(status, IOCTL_TYPE, IOCTL_STATUS, Status);
+    nix::ioctl_write_ptr!(table, IOCTL_TYPE, IOCTL_TABLE, Table);
+    nix::ioctl_write_ptr!(input, IOCTL_TYPE, IOCTL_INPUT, Input);
 }
 
 /// Why the module does not do what it should.
@@ -82,6 +86,12 @@ pub struct Program<'a> {
     pub target: i32,
     /// Bytes of each CPU's ring.
     pub ring_bytes: u32,
+    /// Limits of a hit.
+    pub limits: RuntimeLimits,
+    /// Offset and length of the session's name in the names.
+    pub session: (u32, u32),
+    /// Measure handlers.
+    pub timing: bool,
 }
 
 impl Device {
@@ -127,6 +137,13 @@ impl Device {
             relocations: program.relocations.as_ptr().addr() as u64,
             relocation_count: program.relocations.len() as u32,
             target: program.target,
+            flags: if program.timing { LOAD_TIMING } else { 0 },
+            overload_interval: program.limits.overload_interval,
+            overload_threshold: program.limits.overload_threshold,
+            lock_attempts: program.limits.lock_attempts,
+            lock_pause_us: program.limits.lock_pause_us,
+            session_offset: program.session.0,
+            session_length: program.session.1,
             ..Load::default()
         };
         // SAFETY: the descriptor is open, `load` is a Load that outlives the call, and its
@@ -183,6 +200,32 @@ impl Device {
         result.map(|_| status).map_err(DeviceError::Other)
     }
 
+    /// One of the session's tables, TABLE_*, with as many elements as are asked for; what
+    /// the kernel does not have stays as [`Default`] makes it.
+    ///
+    /// # Errors
+    /// [`DeviceError`].
+    pub fn table<T: TableElement>(&self, length: usize) -> Result<Vec<T>, DeviceError> {
+        let mut elements = vec![T::default(); length];
+        let table = Table {
+            address: elements.as_mut_ptr().addr() as u64,
+            count: length as u32,
+            kind: T::KIND,
+        };
+        // SAFETY: the descriptor is open, and the kernel writes at most `count` elements of
+        // the kind's type, which any bytes are a value of, into the vector.
+        let result = unsafe { ioctl::table(self.file.as_raw_fd(), &raw const table) };
+        result.map(|_| elements).map_err(DeviceError::Other)
+    }
+
+    /// Another handle of the session, for its input.
+    ///
+    /// # Errors
+    /// Those of dup(2).
+    pub fn input(&self) -> io::Result<InputHandle> {
+        Ok(InputHandle(self.file.try_clone()?))
+    }
+
     /// Waits until there is something to read, the session wants to end, a signal came
     /// or the time is up.
     pub fn wait(&self, timeout: Duration) {
@@ -195,6 +238,52 @@ impl Device {
     /// The rings, one for each CPU.
     pub fn rings(&self) -> &[Ring] {
         &self.rings
+    }
+}
+
+/// What a table of the session is made of.
+pub trait TableElement: Copy + Default + FromBytes {
+    /// TABLE_*
+    const KIND: u32;
+}
+
+/// Hits that a global's lock cost, scalars first.
+#[derive(Clone, Copy, Debug, Default, FromBytes)]
+#[repr(transparent)]
+pub struct LockSkips(pub u64);
+
+impl TableElement for LockSkips {
+    const KIND: u32 = TABLE_LOCKS;
+}
+
+/// Hits of an attachment that the kernel missed.
+#[derive(Clone, Copy, Debug, Default, FromBytes)]
+#[repr(transparent)]
+pub struct Missed(pub u64);
+
+impl TableElement for Missed {
+    const KIND: u32 = TABLE_MISSED;
+}
+
+impl TableElement for Times {
+    const KIND: u32 = TABLE_TIMES;
+}
+
+/// A session's way in for what its user types.
+#[derive(Debug)]
+pub struct InputHandle(File);
+
+impl InputHandle {
+    /// Gives text to the probes that wait for it. `EAGAIN` before they are armed.
+    ///
+    /// # Errors
+    /// The kernel's word.
+    pub fn send(&self, text: &[u8]) -> Result<(), Errno> {
+        let input =
+            Input { address: text.as_ptr().addr() as u64, length: text.len() as u32, reserved: 0 };
+        // SAFETY: the descriptor is open, and the kernel reads the text's bytes only.
+        let result = unsafe { ioctl::input(self.0.as_raw_fd(), &raw const input) };
+        result.map(|_| ())
     }
 }
 
@@ -303,6 +392,13 @@ impl Drop for Ring {
     }
 }
 
+/// Ends the process, whatever it is doing. Safe in a signal handler.
+pub(crate) fn exit_at_once() -> ! {
+    // SAFETY: _exit(2) runs no code of this process and is safe at any moment
+    // (signal-safety(7)).
+    unsafe { nix::libc::_exit(1) }
+}
+
 /// Installs a handler for a signal.
 ///
 /// # Errors
@@ -311,7 +407,7 @@ pub fn handle_signal(
     signal: nix::sys::signal::Signal,
     action: &nix::sys::signal::SigAction,
 ) -> io::Result<()> {
-    // SAFETY: the one handler that is ever given stores to an atomic and does nothing else,
+    // SAFETY: the handlers that are given store to atomics, or end the process by _exit(2),
     // which is safe at any moment (signal-safety(7)).
     unsafe { nix::sys::signal::sigaction(signal, action) }?;
     Ok(())

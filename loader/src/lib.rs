@@ -19,11 +19,13 @@
 //! ```
 //! Only `compile` knows the frontend; `staprun` does not call it.
 
+pub mod accounting;
 pub mod attach;
 pub mod compile;
 pub mod device;
 pub mod disasm;
 pub mod histogram;
+pub mod kallsyms;
 pub mod library;
 pub mod options;
 pub mod output;
@@ -31,5 +33,6 @@ pub mod program;
 pub mod relocate;
 pub mod ring;
 pub mod session;
+pub mod sink;
 pub mod types;
 pub mod user;

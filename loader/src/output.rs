@@ -2,6 +2,7 @@
 //! Items of a record to text: what handlers printed, warned of and failed with.
 
 use crate::histogram;
+use crate::kallsyms::Kallsyms;
 use std::io::{self, Write};
 use std::process::Command;
 use vm_core::Fault;
@@ -18,6 +19,9 @@ pub struct Printer<'a, W, E> {
     source: &'a SourceMap,
     out: W,
     err: E,
+    symbols: Kallsyms,
+    /// Records that were printed.
+    pub printed: u64,
     /// The script asked to end.
     pub exit: bool,
     /// Records that made no sense.
@@ -27,7 +31,8 @@ pub struct Printer<'a, W, E> {
 impl<'a, W: Write, E: Write> Printer<'a, W, E> {
     /// Prints what a program writes to two streams.
     pub fn new(image: &'a Image<'a>, source: &'a SourceMap, out: W, err: E) -> Self {
-        Printer { image, source, out, err, exit: false, damaged: 0 }
+        let symbols = Kallsyms::default();
+        Printer { image, source, out, err, symbols, printed: 0, exit: false, damaged: 0 }
     }
 
     /// Prints a record.
@@ -35,6 +40,7 @@ impl<'a, W: Write, E: Write> Printer<'a, W, E> {
     /// # Errors
     /// Those of the streams.
     pub fn record(&mut self, payload: &[u8]) -> io::Result<()> {
+        self.printed += 1;
         let mut reader = Reader::new(payload);
         while !reader.is_empty() {
             if self.item(&mut reader)?.is_err() {
@@ -50,6 +56,15 @@ impl<'a, W: Write, E: Write> Printer<'a, W, E> {
     /// # Errors
     /// Those of the stream.
     pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    /// Text on the output, as if a handler had printed it.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub fn print(&mut self, text: &str) -> io::Result<()> {
+        self.out.write_all(text.as_bytes())?;
         self.out.flush()
     }
 
@@ -90,6 +105,10 @@ impl<'a, W: Write, E: Write> Printer<'a, W, E> {
             }
             Tag::Histogram => self.histogram(reader)?,
             Tag::Exit => self.exit = true,
+            Tag::Symbols => {
+                let stack = String::from_utf8_lossy(reader.string()?).into_owned();
+                self.out.write_all(self.symbols.lines(&stack).as_bytes())?;
+            }
             Tag::Command => {
                 let command = String::from_utf8_lossy(reader.string()?).into_owned();
                 self.out.flush()?;

@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! One run: from LOAD to the last record.
 
+use crate::accounting::Accounts;
 use crate::attach::{AttachError, plan};
-use crate::device::{Device, DeviceError, Program};
+use crate::device::{Device, DeviceError, InputHandle, Program};
+use crate::options::names::Rotation;
 use crate::output::Printer;
 use crate::relocate::{RelocateError, relocate};
 use crate::ring::Merge;
+use crate::sink;
 use crate::types::Kernel;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal};
 use nix::time::{ClockId, clock_gettime};
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read as _, Write};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
-use vm_spec::blob::Blob;
+use vm_spec::blob::{AttachSpec, Blob};
 use vm_spec::build::Global;
 use vm_spec::device::*;
 use vm_spec::image::Image;
@@ -33,6 +35,10 @@ pub struct RunOptions {
     pub output: Option<String>,
     /// `-s`, `-b`: megabytes of each CPU's ring.
     pub buffer_megabytes: Option<u32>,
+    /// `-S`: when another file follows.
+    pub rotation: Option<Rotation>,
+    /// `-t`: measure handlers and report.
+    pub timing: bool,
     /// `var=value` of staprun.
     pub overrides: Vec<(String, String)>,
     /// `-T` of stap: the session ends after this time, as if interrupted.
@@ -84,8 +90,13 @@ pub enum Ended {
     Failed,
 }
 
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+static INTERRUPTED: AtomicU32 = AtomicU32::new(0);
 
+/// Interruptions after which nothing is waited for any more.
+const IMPATIENT: u32 = 3;
+
+/// Bytes of a session's name that the kernel takes.
+const MAX_NAME: usize = 64;
 /// Bytes of a ring unless the user says otherwise.
 const RING_BYTES: u32 = 1 << 20;
 /// How often the rings are looked at when nothing wakes us.
@@ -114,7 +125,12 @@ pub fn run(blob: &Blob, options: &RunOptions) -> Result<Ended, RunError> {
         Some(megabytes) => megabytes.saturating_mul(1 << 20).clamp(MIN_RING_BYTES, MAX_RING_BYTES),
         None => RING_BYTES,
     };
+    let session_offset = names.len() as u32;
+    names.extend(blob.meta.name.bytes().take(MAX_NAME));
     device.load(&Program {
+        session: (session_offset, names.len() as u32 - session_offset),
+        limits: blob.meta.limits,
+        timing: options.timing,
         image: &blob.image,
         attachments: &plan.records,
         names: &names,
@@ -135,6 +151,9 @@ pub fn run(blob: &Blob, options: &RunOptions) -> Result<Ended, RunError> {
         }
     };
     tell_timing(before.elapsed(), started.attached);
+    if wants_input(blob) {
+        forward_input(device.input()?);
+    }
     if let Some(child) = &mut child {
         child.go();
     }
@@ -143,7 +162,8 @@ pub fn run(blob: &Blob, options: &RunOptions) -> Result<Ended, RunError> {
         interval: options.interval.unwrap_or(INTERVAL),
     };
     until_end(&device, &mut merge, &mut printer, child.as_mut(), pace)?;
-    let ended = finish(&device, &mut merge, &mut printer, image)?;
+    let running = Running { blob, records: &plan.records, timing: options.timing };
+    let ended = finish(&device, &mut merge, &mut printer, image, &running)?;
     Ok(with_child(ended, child.as_ref()))
 }
 
@@ -154,10 +174,8 @@ pub(crate) fn with_child(ended: Ended, child: Option<&StoppedChild>) -> Ended {
 
 /// Where output goes.
 pub(crate) fn open_output(options: &RunOptions) -> io::Result<Box<dyn Write>> {
-    Ok(match &options.output {
-        Some(name) => Box::new(File::create(Path::new(&dated(name)?))?),
-        None => Box::new(io::stdout()),
-    })
+    let name = options.output.as_deref().map(dated).transpose()?;
+    sink::open(name.as_deref(), options.rotation)
 }
 
 /// A file name with its strftime(3) formats filled in.
@@ -227,11 +245,19 @@ fn until_end(
     }
 }
 
+/// What runs, for the accounts at its end.
+struct Running<'a> {
+    blob: &'a Blob,
+    records: &'a [AttachRecord],
+    timing: bool,
+}
+
 fn finish(
     device: &Device,
     merge: &mut Merge,
     printer: &mut Out<'_>,
     image: &Image<'_>,
+    run: &Running<'_>,
 ) -> Result<Ended, RunError> {
     let before = Instant::now();
     device.stop()?;
@@ -243,80 +269,76 @@ fn finish(
         printer.record(&record)?;
     }
     printer.flush()?;
-    let status = device.status()?;
-    let counts = Counts {
-        errors: status.errors.into(),
-        skipped_lock: status.skipped_lock,
-        skipped_reentrant: status.skipped_reentrant,
-        skipped_missed: status.skipped_missed,
-        skipped_overload: status.skipped_overload,
-        lost: status.lost,
-        damaged: merge.damaged + printer.damaged,
-    };
-    Ok(closing_words(printer, image, &counts)?)
-}
-
-/// What went wrong in a run, in numbers.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Counts {
-    pub(crate) errors: u64,
-    pub(crate) skipped_lock: u64,
-    pub(crate) skipped_reentrant: u64,
-    pub(crate) skipped_missed: u64,
-    pub(crate) skipped_overload: u64,
-    pub(crate) lost: u64,
-    pub(crate) damaged: u64,
+    let accounts = Accounts::take(device, run.blob, image, run.records, printer.printed)?;
+    let ended = closing_words(printer, image, &accounts, merge.damaged)?;
+    if run.timing {
+        printer.print(&accounts.report(device, run.blob, image, run.records)?)?;
+    }
+    Ok(ended)
 }
 
 /// Says what went wrong, and judges whether that was too much.
 pub(crate) fn closing_words(
     printer: &mut Out<'_>,
     image: &Image<'_>,
-    counts: &Counts,
+    accounts: &Accounts,
+    damaged: u64,
 ) -> io::Result<Ended> {
-    let skipped = counts.skipped_lock
-        + counts.skipped_reentrant
-        + counts.skipped_missed
-        + counts.skipped_overload;
-    let errors = counts.errors;
-    if errors > 0 || skipped > 0 {
-        printer
-            .complain(&format!("WARNING: Number of errors: {errors}, skipped probes: {skipped}"))?;
-        for (count, cause) in [
-            (counts.skipped_lock, "lock timeout"),
-            (counts.skipped_reentrant, "reentrancy"),
-            (counts.skipped_missed, "missed kprobes and kretprobes"),
-            (counts.skipped_overload, "overload"),
-        ] {
-            if count > 0 {
-                printer.complain(&format!("WARNING: Skipped due to {cause}: {count}"))?;
-            }
-        }
+    for line in accounts.complaints() {
+        printer.complain(&line)?;
     }
-    if counts.lost > 0 {
-        let lost = counts.lost;
-        printer.complain(&format!("WARNING: There were {lost} transport failures."))?;
-    }
-    if counts.damaged > 0 {
-        let damaged = counts.damaged;
+    let damaged = damaged + printer.damaged;
+    if damaged > 0 {
         printer.complain(&format!("WARNING: {damaged} output records could not be read."))?;
     }
-    // Even errors that MAXERRORS allows are told to whoever started the run.
-    let failed = errors > 0 || skipped > u64::from(image.header.max_skipped);
-    Ok(if failed { Ended::Failed } else { Ended::Well })
+    Ok(if accounts.has_failed(image) { Ended::Failed } else { Ended::Well })
+}
+
+/// The file of /proc that stands for standard input.
+const INPUT: &str = "__stdin";
+
+fn wants_input(blob: &Blob) -> bool {
+    let is_input =
+        |attach: &AttachSpec| matches!(attach, AttachSpec::Procfs { path, .. } if path == INPUT);
+    blob.points.iter().any(|point| is_input(&point.attach))
+}
+
+/// Gives what comes in to the program, until there is no more or the session is over. The
+/// thread may wait for input for ever; it ends with the process.
+fn forward_input(handle: InputHandle) {
+    thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        loop {
+            match io::stdin().read(&mut bytes) {
+                Ok(count @ 1..) if handle.send(&bytes[..count]).is_ok() => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                _ => return,
+            }
+        }
+    });
 }
 
 /// Has a signal asked to end the run?
 pub(crate) fn interrupted() -> bool {
-    INTERRUPTED.load(Ordering::Relaxed)
+    INTERRUPTED.load(Ordering::Relaxed) > 0
 }
 
 extern "C" fn on_signal(_signal: i32) {
-    INTERRUPTED.store(true, Ordering::Relaxed);
+    if INTERRUPTED.fetch_add(1, Ordering::Relaxed) + 1 >= IMPATIENT {
+        // The kernel disarms everything when the process is gone.
+        crate::device::exit_at_once();
+    }
+}
+
+extern "C" fn on_switch(_signal: i32) {
+    sink::ask_for_switch();
 }
 
 pub(crate) fn catch_signals() -> io::Result<()> {
     let action = SigAction::new(SigHandler::Handler(on_signal), SaFlags::empty(), SigSet::empty());
+    let switch =
+        SigAction::new(SigHandler::Handler(on_switch), SaFlags::SA_RESTART, SigSet::empty());
+    crate::device::handle_signal(Signal::SIGUSR2, &switch)?;
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         crate::device::handle_signal(signal, &action)?;
     }

@@ -6,12 +6,13 @@
 //! It has the probes that need no kernel: begin, end, error, never, oneshot and timers.
 //! States, order and counts are those of the module (`vm-kmod/glue/session.c`).
 
+use crate::accounting::Accounts;
 use crate::attach::plan;
 use crate::output::Printer;
 use crate::relocate::relocate;
 use crate::session::{
-    Counts, Ended, Out, RunError, RunOptions, StoppedChild, catch_signals, closing_words,
-    interrupted, open_output, with_child,
+    Ended, Out, RunError, RunOptions, StoppedChild, catch_signals, closing_words, interrupted,
+    open_output, with_child,
 };
 use crate::types::Kernel;
 use nix::poll::{PollTimeout, poll};
@@ -164,13 +165,8 @@ impl UserRun<'_> {
             _ => self.synchronous(records, ProbeKind::End, State::Exiting)?,
         }
         self.printer.flush()?;
-        let counts = Counts {
-            errors: self.errors,
-            skipped_overload: self.overload,
-            damaged: self.printer.damaged,
-            ..Counts::default()
-        };
-        Ok(closing_words(&mut self.printer, self.image, &counts)?)
+        let accounts = Accounts::of_user(self.errors, self.overload);
+        Ok(closing_words(&mut self.printer, self.image, &accounts, 0)?)
     }
 
     /// The begin, end or error probes, as long as the state stays.

@@ -105,6 +105,20 @@ pub fn build(series: Series) -> Result<Vec<u8>, MissingFile> {
         archive.program(&format!("usr/bin/{name}"), &read(&binaries.join(name))?);
     }
     archive.program("bin/bench-load", &read(&binaries.join("bench-load"))?);
-    archive.program("stapvm.ko", &read(&series.folder(root()).join("stapvm.ko"))?);
+    let folder = series.folder(root());
+    archive.program("stapvm.ko", &read(&folder.join("stapvm.ko"))?);
+    // Where the loader looks for modules that are not loaded.
+    let release = String::from_utf8_lossy(&read(&folder.join("release"))?).trim().to_owned();
+    let modules = format!("lib/modules/{release}");
+    for name in ["lib", "lib/modules", &modules] {
+        archive.directory(name);
+    }
+    let test_module = read(&folder.join("test-module/stapvm_test.ko"))?;
+    archive.program(&format!("{modules}/stapvm_test.ko"), &test_module);
+    archive.symlink("stapvm_test.ko", &format!("/{modules}/stapvm_test.ko"));
+    // Built by `make chaos` only.
+    if let Ok(faults) = std::fs::read(folder.join("faults/stapvm.ko")) {
+        archive.program("stapvm-faults.ko", &faults);
+    }
     Ok(archive.finish())
 }

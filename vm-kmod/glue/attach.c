@@ -11,6 +11,7 @@
 #define MAX_PROFILE_HZ		10000ULL
 #define MAX_MAXACTIVE		65536ULL
 #define MAX_NAME_LENGTH		511
+#define MAX_WATCHED_BYTES	8ULL
 
 static bool is_name(const struct stapvm_attachment *attachment)
 {
@@ -54,6 +55,20 @@ int stapvm_attach_check(const struct stapvm_attachment *attachment)
 	case STAPVM_PROBE_PROFILE:
 		good = attachment->value <= MAX_PROFILE_HZ;
 		break;
+	case STAPVM_PROBE_PERF:
+		good = attachment->address <= U32_MAX && attachment->extra;
+		break;
+	case STAPVM_PROBE_WATCHPOINT:
+		good = attachment->address && attachment->value &&
+		       attachment->value <= MAX_WATCHED_BYTES;
+		break;
+	case STAPVM_PROBE_PROCFS_READ:
+	case STAPVM_PROBE_PROCFS_WRITE:
+		good = is_name(attachment) && stapvm_procfs_good(attachment);
+		break;
+	case STAPVM_PROBE_NETFILTER:
+		good = stapvm_netfilter_good(attachment);
+		break;
 	}
 	return good ? 0 : -EINVAL;
 }
@@ -74,7 +89,12 @@ static int attach(struct stapvm_attachment *attachment)
 	case STAPVM_PROBE_SYSCALL_EXIT:
 		return stapvm_syscall_attach(attachment);
 	case STAPVM_PROBE_PROFILE:
-		return stapvm_profile_attach(attachment);
+	case STAPVM_PROBE_PERF:
+		return stapvm_perf_attach(attachment);
+	case STAPVM_PROBE_WATCHPOINT:
+		return stapvm_watchpoint_attach(attachment);
+	case STAPVM_PROBE_NETFILTER:
+		return stapvm_netfilter_attach(attachment);
 	default:
 		/* Begin, end and error probes are always ready; timers start last. */
 		return 0;
@@ -96,17 +116,26 @@ static bool hooks_into_kernel(const struct stapvm_attachment *attachment)
 }
 
 /*
- * Arms everything but timers. On failure `start` says which attachment failed; what
- * is armed then stays so until stapvm_detach_all.
+ * Not here now, but its module may still come: so it is with functions of modules at
+ * any time, and with tracepoints until the modules have been looked through.
  */
-int stapvm_attach_all(struct stapvm_session *session, struct stapvm_start *start)
+static bool may_come(const struct stapvm_attachment *attachment, int error)
+{
+	return error == -ENOENT &&
+	       (attachment->module || attachment->kind == STAPVM_PROBE_TRACEPOINT);
+}
+
+static int failed(struct stapvm_start *start, u32 index, int error)
+{
+	start->failed_attachment = index;
+	start->error = error;
+	return error;
+}
+
+static int arm_all(struct stapvm_session *session, struct stapvm_start *start)
 {
 	u32 i;
 
-	for (i = 0; i < session->attachment_count; i++)
-		session->hooked |= hooks_into_kernel(&session->attachments[i]);
-	stapvm_tracepoint_find(session);
-	stapvm_ftrace_attach_all(session);
 	for (i = 0; i < session->attachment_count; i++) {
 		struct stapvm_attachment *attachment = &session->attachments[i];
 		int error = signal_pending(current) ? -EINTR : attach(attachment);
@@ -114,16 +143,66 @@ int stapvm_attach_all(struct stapvm_session *session, struct stapvm_start *start
 		if (!error) {
 			attachment->armed = true;
 			start->attached++;
+		} else if (may_come(attachment, error)) {
+			continue;
 		} else if (error != -EINTR && attachment->flags & STAPVM_ATTACH_OPTIONAL) {
 			start->optional_failed++;
 		} else {
-			start->failed_attachment = i;
-			start->error = error;
-			return error;
+			return failed(start, i, error);
 		}
 		cond_resched();
 	}
 	return 0;
+}
+
+/* Tracepoints that are not in any module either. */
+static int check_tracepoints(struct stapvm_session *session, struct stapvm_start *start)
+{
+	u32 i;
+
+	for (i = 0; i < session->attachment_count; i++) {
+		struct stapvm_attachment *attachment = &session->attachments[i];
+
+		if (attachment->kind != STAPVM_PROBE_TRACEPOINT || READ_ONCE(attachment->armed))
+			continue;
+		if (!(attachment->flags & STAPVM_ATTACH_OPTIONAL))
+			return failed(start, i, -ENOENT);
+		start->optional_failed++;
+	}
+	return 0;
+}
+
+/*
+ * Arms everything but timers. On failure `start` says which attachment failed; what
+ * is armed then stays so until stapvm_detach_all.
+ */
+int stapvm_attach_all(struct stapvm_session *session, struct stapvm_start *start)
+{
+	u32 i;
+	int error;
+
+	for (i = 0; i < session->attachment_count; i++)
+		session->hooked |= hooks_into_kernel(&session->attachments[i]);
+	/* First, so that no module slips in between a look and the watch. */
+	error = stapvm_module_watch(session);
+	if (!error)
+		error = stapvm_perf_watch(session);
+	if (error)
+		return error;
+	stapvm_tracepoint_find(session);
+	mutex_lock(&session->attach_mutex);
+	stapvm_ftrace_attach_all(session);
+	error = arm_all(session, start);
+	mutex_unlock(&session->attach_mutex);
+	if (error)
+		return error;
+	error = stapvm_tracepoint_watch(session);
+	if (!error)
+		error = check_tracepoints(session, start);
+	if (error)
+		return error;
+	error = stapvm_procfs_attach_all(session, &i);
+	return error ? failed(start, i, error) : 0;
 }
 
 /* Begin probes may take long, and the first period begins after them. */
@@ -147,7 +226,14 @@ static void detach_one(struct stapvm_attachment *attachment)
 		stapvm_tracepoint_detach(attachment);
 		break;
 	case STAPVM_PROBE_PROFILE:
-		stapvm_profile_detach(attachment);
+	case STAPVM_PROBE_PERF:
+		stapvm_perf_detach(attachment);
+		break;
+	case STAPVM_PROBE_WATCHPOINT:
+		stapvm_watchpoint_detach(attachment);
+		break;
+	case STAPVM_PROBE_NETFILTER:
+		stapvm_netfilter_detach(attachment);
 		break;
 	}
 }
@@ -160,6 +246,11 @@ void stapvm_detach_all(struct stapvm_session *session)
 {
 	u32 i;
 
+	/* From here on nobody but us arms or disarms. */
+	stapvm_module_unwatch(session);
+	stapvm_tracepoint_unwatch(session);
+	stapvm_perf_unwatch(session);
+	stapvm_procfs_detach_all(session);
 	if (!session->hooked)
 		return;
 	session->hooked = false;

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Contexts: memory for handler runs, one for each CPU and level, made before any hit. */
-#include <linux/mm.h>
+#include <linux/cpumask.h>
 #include <linux/random.h>
-#include <linux/slab.h>
-#include <linux/topology.h>
 
 #include "stapvm.h"
 
@@ -16,7 +14,7 @@ static int create_on(struct stapvm_session *session, int cpu)
 	for (level = 0; level < STAPVM_LEVELS; level++) {
 		struct stapvm_context *context = &contexts->level[level];
 
-		context->memory = kvzalloc_node(bytes, STAPVM_GFP_SIZED, cpu_to_node(cpu));
+		context->memory = stapvm_alloc_near(bytes, cpu);
 		if (!context->memory)
 			return -ENOMEM;
 		if (stapvm_vm_prepare(session->program, context->memory))
@@ -31,8 +29,8 @@ int stapvm_contexts_create(struct stapvm_session *session)
 {
 	int cpu, error;
 
-	session->contexts = alloc_percpu_gfp(struct stapvm_cpu_contexts,
-					     GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	session->contexts = stapvm_alloc_percpu(sizeof(struct stapvm_cpu_contexts),
+						__alignof__(struct stapvm_cpu_contexts));
 	if (!session->contexts)
 		return -ENOMEM;
 	for_each_possible_cpu(cpu) {
@@ -54,8 +52,8 @@ void stapvm_contexts_destroy(struct stapvm_session *session)
 		struct stapvm_cpu_contexts *contexts = per_cpu_ptr(session->contexts, cpu);
 
 		for (level = 0; level < STAPVM_LEVELS; level++)
-			kvfree(contexts->level[level].memory);
+			stapvm_free(contexts->level[level].memory);
 	}
-	free_percpu(session->contexts);
+	stapvm_free_percpu(session->contexts);
 	session->contexts = NULL;
 }

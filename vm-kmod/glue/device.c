@@ -91,6 +91,33 @@ static long ioctl_status(struct stapvm_session *session, void __user *user)
 	return copy_to_user(user, &status, sizeof(status)) ? -EFAULT : 0;
 }
 
+static long ioctl_table(struct stapvm_session *session, void __user *user)
+{
+	struct stapvm_table table;
+	int error;
+
+	if (copy_from_user(&table, user, sizeof(table)))
+		return -EFAULT;
+	mutex_lock(&session->mutex);
+	error = stapvm_session_table(session, &table);
+	mutex_unlock(&session->mutex);
+	return error;
+}
+
+static long ioctl_input(struct stapvm_session *session, void __user *user)
+{
+	struct stapvm_input input;
+	int error;
+
+	if (copy_from_user(&input, user, sizeof(input)))
+		return -EFAULT;
+	if (mutex_lock_interruptible(&session->mutex))
+		return -EINTR;
+	error = stapvm_procfs_input(session, &input);
+	mutex_unlock(&session->mutex);
+	return error;
+}
+
 static long stapvm_ioctl(struct file *file, unsigned int command, unsigned long argument)
 {
 	struct stapvm_session *session = file->private_data;
@@ -105,6 +132,10 @@ static long stapvm_ioctl(struct file *file, unsigned int command, unsigned long 
 		return ioctl_stop(session);
 	case STAPVM_IOCTL_STATUS:
 		return ioctl_status(session, user);
+	case STAPVM_IOCTL_TABLE:
+		return ioctl_table(session, user);
+	case STAPVM_IOCTL_INPUT:
+		return ioctl_input(session, user);
 	default:
 		return -ENOTTY;
 	}
@@ -149,7 +180,25 @@ static struct miscdevice stapvm_device = {
 	.mode = 0600,
 };
 
-module_misc_device(stapvm_device);
+static int __init stapvm_init(void)
+{
+	int error = stapvm_perf_setup();
+
+	if (error)
+		return error;
+	error = misc_register(&stapvm_device);
+	if (error)
+		stapvm_perf_teardown();
+	return error;
+}
+module_init(stapvm_init);
+
+static void __exit stapvm_exit(void)
+{
+	misc_deregister(&stapvm_device);
+	stapvm_perf_teardown();
+}
+module_exit(stapvm_exit);
 
 MODULE_DESCRIPTION("Runs verified SystemTap bytecode");
 MODULE_LICENSE("GPL");

@@ -10,8 +10,7 @@
 #include <linux/ftrace.h>
 #include <linux/hash.h>
 #include <linux/log2.h>
-#include <linux/mm.h>
-#include <linux/slab.h>
+#include <linux/overflow.h>
 
 #include "compat.h"
 #include "stapvm.h"
@@ -70,8 +69,9 @@ static __kprobes void on_function(unsigned long ip, unsigned long parent_ip,
 
 static bool is_eligible(const struct stapvm_attachment *attachment)
 {
+	/* What is armed for a module's address could fire in the next module there. */
 	return attachment->kind == STAPVM_PROBE_FUNCTION_ENTRY && attachment->address &&
-	       !attachment->session->probes[attachment->probe].needs_registers;
+	       !attachment->module && !attachment->session->probes[attachment->probe].needs_registers;
 }
 
 /* Adds addresses to the filter; those in a part that cannot be split are left out. */
@@ -164,8 +164,8 @@ void stapvm_ftrace_attach_all(struct stapvm_session *session)
 
 	if (!count)
 		return;
-	addresses = kvcalloc(count, sizeof(*addresses), GFP_KERNEL_ACCOUNT);
-	ftrace = kvzalloc(struct_size(ftrace, buckets, 1UL << bits), GFP_KERNEL_ACCOUNT);
+	addresses = stapvm_alloc_array(count, sizeof(*addresses));
+	ftrace = stapvm_alloc(struct_size(ftrace, buckets, 1UL << bits));
 	if (!addresses || !ftrace)
 		goto free;
 	ftrace->session = session;
@@ -185,8 +185,8 @@ void stapvm_ftrace_attach_all(struct stapvm_session *session)
 	session->ftrace = ftrace;
 	ftrace = NULL;
 free:
-	kvfree(ftrace);
-	kvfree(addresses);
+	stapvm_free(ftrace);
+	stapvm_free(addresses);
 }
 
 /* Waits until no CPU is in the callback. */
@@ -198,6 +198,6 @@ void stapvm_ftrace_detach_all(struct stapvm_session *session)
 		return;
 	unregister_ftrace_function(&ftrace->ops);
 	ftrace_free_filter(&ftrace->ops);
-	kvfree(ftrace);
+	stapvm_free(ftrace);
 	session->ftrace = NULL;
 }

@@ -50,6 +50,10 @@ enum helper {
 	HELPER_PROBE_FUNCTION = 41,
 	HELPER_USER_MODE = 42,
 	HELPER_PROBE_ADDRESS = 43,
+	HELPER_VALUE = 120,
+	HELPER_SET_VALUE = 121,
+	HELPER_APPEND_VALUE = 122,
+	/* 123 and on: where.c */
 };
 
 /* High half of the number of a context word: vm-spec/src/probe.rs. */
@@ -88,23 +92,6 @@ static __kprobes s64 random_below(struct stapvm_context *context, s64 bound)
 static __kprobes s64 interrupted_user_mode(const struct stapvm_hit *hit)
 {
 	return hit->regs && user_mode(hit->regs);
-}
-
-static __kprobes s64 probe_address(const struct stapvm_hit *hit)
-{
-	const struct stapvm_attachment *attachment = hit->attachment;
-
-	if (attachment->via_ftrace)
-		return attachment->address;
-	switch (attachment->kind) {
-	case STAPVM_PROBE_FUNCTION_ENTRY:
-	case STAPVM_PROBE_STATEMENT:
-		return (unsigned long)attachment->kprobe.probe.addr;
-	case STAPVM_PROBE_FUNCTION_RETURN:
-		return (unsigned long)attachment->kretprobe.probe.kp.addr;
-	default:
-		return hit->regs ? instruction_pointer(hit->regs) : 0;
-	}
 }
 
 __kprobes s64 stapvm_glue_helper_long(struct stapvm_hit *hit, u32 helper, s64 a, s64 b)
@@ -155,14 +142,13 @@ __kprobes s64 stapvm_glue_helper_long(struct stapvm_hit *hit, u32 helper, s64 a,
 	case HELPER_USER_MODE:
 		return interrupted_user_mode(hit);
 	case HELPER_PROBE_ADDRESS:
-		return probe_address(hit);
+		return stapvm_probe_address(hit);
 	default:
-		/* The verifier lets no other number through. */
-		return 0;
+		return stapvm_where_long(hit, helper, a);
 	}
 }
 
-static __kprobes size_t put(u8 *out, size_t room, const void *text, size_t length)
+__kprobes size_t stapvm_put(u8 *out, size_t room, const void *text, size_t length)
 {
 	length = min(length, room);
 	memcpy(out, text, length);
@@ -189,7 +175,7 @@ static __kprobes size_t put_comm(u8 *out, size_t room, const struct task_struct 
 	if (length == sizeof(words[0]))
 		length += bytes_before_nul(words[1]);
 	if (unlikely(room < sizeof(words)))
-		return put(out, room, words, length);
+		return stapvm_put(out, room, words, length);
 	memcpy(out, words, sizeof(words));
 	return length;
 }
@@ -204,8 +190,8 @@ static __kprobes size_t put_parent_comm(u8 *out, size_t room)
 	return length;
 }
 
-__kprobes size_t stapvm_glue_helper_string(struct stapvm_hit *hit, u32 helper, u8 *out,
-					   size_t room)
+__kprobes size_t stapvm_glue_helper_string(struct stapvm_hit *hit, u32 helper, s64 a, s64 b,
+					   u8 *out, size_t room)
 {
 	const struct stapvm_attachment *attachment = hit->attachment;
 
@@ -215,12 +201,27 @@ __kprobes size_t stapvm_glue_helper_string(struct stapvm_hit *hit, u32 helper, u
 	case HELPER_PARENT_EXECNAME:
 		return put_parent_comm(out, room);
 	case HELPER_PROBE_POINT:
-		return put(out, room, attachment->point, attachment->point_length);
+		return stapvm_put(out, room, attachment->point, attachment->point_length);
 	case HELPER_PROBE_FUNCTION:
-		return put(out, room, attachment->name, attachment->name_length);
+		return stapvm_put(out, room, attachment->name, attachment->name_length);
+	case HELPER_VALUE:
+		return hit->value ? stapvm_put(out, room, hit->value->data, hit->value->length) : 0;
 	default:
-		return 0;
+		return stapvm_where_string(hit, helper, a, out, room);
 	}
+}
+
+__kprobes void stapvm_glue_helper_put(struct stapvm_hit *hit, u32 helper, const u8 *text,
+				      size_t length)
+{
+	struct stapvm_value *value = hit->value;
+
+	if (!value)
+		return;
+	if (helper == HELPER_SET_VALUE)
+		value->length = 0;
+	value->length += stapvm_put(value->data + value->length, value->room - value->length,
+				    text, length);
 }
 
 static __kprobes s64 function_argument(const struct pt_regs *regs, u32 index)
@@ -328,7 +329,7 @@ __kprobes void stapvm_glue_save_string(struct stapvm_hit *hit, u32 number, const
 	struct stapvm_saved_string *string = saved_string(hit, number);
 
 	if (string && hit->at_entry)
-		string->length = put(string->text, sizeof(string->text), text, length);
+		string->length = stapvm_put(string->text, sizeof(string->text), text, length);
 }
 
 __kprobes size_t stapvm_glue_saved_string(struct stapvm_hit *hit, u32 number, u8 *out, size_t room)
@@ -337,7 +338,7 @@ __kprobes size_t stapvm_glue_saved_string(struct stapvm_hit *hit, u32 number, u8
 
 	if (!string)
 		return 0;
-	return put(out, room, string->text, min_t(size_t, string->length, sizeof(string->text)));
+	return stapvm_put(out, room, string->text, min_t(size_t, string->length, sizeof(string->text)));
 }
 
 __kprobes void stapvm_glue_emit(struct stapvm_hit *hit, const u8 *record, size_t length)

@@ -40,6 +40,7 @@ static __kprobes int on_return(struct kretprobe_instance *instance, struct pt_re
 		return 0;
 	attachment = container_of(probe, struct stapvm_attachment, kretprobe.probe);
 	hit.saved = probe->data_size ? (struct stapvm_saved *)instance->data : NULL;
+	hit.return_address = get_kretprobe_retaddr(instance);
 	hit.session = attachment->session;
 	hit.attachment = attachment;
 	stapvm_hit(&hit);
@@ -78,15 +79,24 @@ static size_t saved_bytes(const struct stapvm_attachment *attachment)
 	       probe->saved_strings * sizeof(struct stapvm_saved_string);
 }
 
-/* Names the place in the kprobe: the address if the loader knows it, or a copy of the name. */
+/*
+ * Names the place in the kprobe: the address if the loader knows it, or the name. A
+ * module may have gone and come again since the loader looked, so it goes by names.
+ */
 static int set_place(const struct stapvm_attachment *attachment, struct kprobe *probe,
 		     char **symbol)
 {
-	if (attachment->address) {
+	if (attachment->address && !attachment->module) {
 		probe->addr = (kprobe_opcode_t *)(unsigned long)attachment->address;
 		return 0;
 	}
-	*symbol = kmemdup_nul(attachment->name, attachment->name_length, GFP_KERNEL_ACCOUNT);
+	if (attachment->module)
+		*symbol = kasprintf(GFP_KERNEL_ACCOUNT, "%.*s:%.*s",
+				    (int)attachment->module_length, attachment->module,
+				    (int)attachment->name_length, attachment->name);
+	else
+		*symbol = kmemdup_nul(attachment->name, attachment->name_length,
+				      GFP_KERNEL_ACCOUNT);
 	if (!*symbol)
 		return -ENOMEM;
 	probe->symbol_name = *symbol;
@@ -196,6 +206,15 @@ static void free_symbol(struct stapvm_attachment *attachment)
 	}
 }
 
+void stapvm_kprobe_detach_one(struct stapvm_attachment *attachment)
+{
+	attachment->missed = stapvm_kprobe_missed(attachment);
+	unregister_one(attachment);
+	free_symbol(attachment);
+	memset(&attachment->kretprobe, 0, sizeof(attachment->kretprobe));
+	memset(&attachment->kprobe, 0, sizeof(attachment->kprobe));
+}
+
 void stapvm_kprobe_detach_all(struct stapvm_session *session)
 {
 	struct batch *batch = kzalloc(sizeof(*batch), GFP_KERNEL);
@@ -224,9 +243,9 @@ void stapvm_kprobe_detach_all(struct stapvm_session *session)
 u64 stapvm_kprobe_missed(const struct stapvm_attachment *attachment)
 {
 	if (is_kprobe(attachment))
-		return READ_ONCE(attachment->kprobe.probe.nmissed);
+		return attachment->missed + READ_ONCE(attachment->kprobe.probe.nmissed);
 	if (is_kretprobe(attachment))
-		return READ_ONCE(attachment->kretprobe.probe.nmissed) +
+		return attachment->missed + READ_ONCE(attachment->kretprobe.probe.nmissed) +
 		       READ_ONCE(attachment->kretprobe.probe.kp.nmissed);
 	return 0;
 }

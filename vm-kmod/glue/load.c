@@ -5,17 +5,20 @@
  * has been bounded. What fails half-way is undone by stapvm_unload.
  */
 #include <linux/log2.h>
-#include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/sched/signal.h>
-#include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "stapvm.h"
 
 #define MAX_NAMES_BYTES		(32U << 20)
 #define MAX_OVERRIDES		4096U
+#define MAX_SESSION_NAME	64U
 #define MAX_SESSION_RING_BYTES	(1ULL << 30)
+/* With interrupts off, so a tenth of a second at most for one lock. */
+#define MAX_LOCK_ATTEMPTS	100000U
+#define MAX_LOCK_PAUSE_US	1000U
+#define MAX_LOCK_WAIT_US	100000U
 
 static int refuse(struct stapvm_load *load, u32 stage, u32 index, u64 value)
 {
@@ -35,11 +38,11 @@ static void *copy_array(u64 user, size_t count, size_t size)
 		return NULL;
 	if (check_mul_overflow(count, size, &bytes))
 		return ERR_PTR(-E2BIG);
-	copy = kvmalloc(bytes, STAPVM_GFP_SIZED);
+	copy = stapvm_alloc(bytes);
 	if (!copy)
 		return ERR_PTR(-ENOMEM);
 	if (copy_from_user(copy, u64_to_user_ptr(user), bytes)) {
-		kvfree(copy);
+		stapvm_free(copy);
 		return ERR_PTR(-EFAULT);
 	}
 	return copy;
@@ -49,7 +52,11 @@ static int check_sizes(const struct stapvm_load *load)
 {
 	if (load->abi_version != STAPVM_ABI_VERSION)
 		return -EPROTO;
-	if (load->flags || load->reserved || load->image_bytes % sizeof(u64))
+	if (load->flags & ~STAPVM_LOAD_TIMING || load->reserved || load->image_bytes % sizeof(u64))
+		return -EINVAL;
+	if (!load->lock_attempts || load->lock_attempts > MAX_LOCK_ATTEMPTS ||
+	    load->lock_pause_us > MAX_LOCK_PAUSE_US ||
+	    load->lock_attempts * load->lock_pause_us > MAX_LOCK_WAIT_US)
 		return -EINVAL;
 	if (!is_power_of_2(load->ring_bytes) || load->ring_bytes < STAPVM_MIN_RING_BYTES ||
 	    load->ring_bytes > STAPVM_MAX_RING_BYTES)
@@ -75,7 +82,7 @@ static int load_program(struct stapvm_session *session, struct stapvm_load *load
 	if (IS_ERR(image))
 		return PTR_ERR(image);
 	session->image = image;
-	session->program = kzalloc(stapvm_vm_program_bytes(), GFP_KERNEL_ACCOUNT);
+	session->program = stapvm_alloc(stapvm_vm_program_bytes());
 	if (!session->program)
 		return -ENOMEM;
 	if (!stapvm_vm_load(session->program, session->image, load->image_bytes / sizeof(u64),
@@ -115,10 +122,9 @@ static int create_globals(struct stapvm_session *session, struct stapvm_load *lo
 	if (layout->context_bytes > STAPVM_MAX_MAP_BYTES || contexts > STAPVM_MAX_MAP_BYTES)
 		return refuse(load, STAPVM_STAGE_MEMORY, 0, contexts);
 	/* Room for one more lock, so that there always is something to allocate. */
-	session->locks = kvcalloc(layout->scalar_count + layout->map_count + 1,
-				  sizeof(*session->locks), STAPVM_GFP_SIZED);
-	session->storage = kvzalloc(max_t(u64, layout->storage_bytes, sizeof(u64)),
-				    STAPVM_GFP_SIZED);
+	session->locks = stapvm_alloc_array(layout->scalar_count + layout->map_count + 1,
+					    sizeof(*session->locks));
+	session->storage = stapvm_alloc(max_t(u64, layout->storage_bytes, sizeof(u64)));
 	if (!session->locks || !session->storage)
 		return refuse(load, STAPVM_STAGE_MEMORY, 0, layout->storage_bytes);
 	stapvm_vm_bind(session->program, session->storage);
@@ -135,7 +141,7 @@ static int create_probes(struct stapvm_session *session)
 {
 	u32 i, count = session->layout.probe_count;
 
-	session->probes = kvcalloc(count + 1, sizeof(*session->probes), STAPVM_GFP_SIZED);
+	session->probes = stapvm_alloc_array(count + 1, sizeof(*session->probes));
 	if (!session->probes)
 		return -ENOMEM;
 	for (i = 0; i < count; i++) {
@@ -164,6 +170,11 @@ static int load_names(struct stapvm_session *session, struct stapvm_load *load)
 	if (IS_ERR(names))
 		return PTR_ERR(names);
 	session->names = names;
+	if (!within_names(load, load->session_offset, load->session_length) ||
+	    load->session_length > MAX_SESSION_NAME)
+		return -EINVAL;
+	session->name = session->names + load->session_offset;
+	session->name_length = load->session_length;
 	return 0;
 }
 
@@ -172,8 +183,9 @@ static int fill_attachment(struct stapvm_session *session, struct stapvm_attachm
 			   const struct stapvm_attach *record, const struct stapvm_load *load)
 {
 	if (record->probe >= session->layout.probe_count ||
-	    record->flags & ~STAPVM_ATTACH_OPTIONAL ||
+	    record->flags & ~(STAPVM_ATTACH_OPTIONAL | STAPVM_ATTACH_FREQUENCY) ||
 	    !within_names(load, record->name_offset, record->name_length) ||
+	    !within_names(load, record->module_offset, record->module_length) ||
 	    !within_names(load, record->point_offset, record->point_length))
 		return -EINVAL;
 	attachment->session = session;
@@ -186,6 +198,10 @@ static int fill_attachment(struct stapvm_session *session, struct stapvm_attachm
 	if (record->name_length) {
 		attachment->name = session->names + record->name_offset;
 		attachment->name_length = record->name_length;
+	}
+	if (record->module_length) {
+		attachment->module = session->names + record->module_offset;
+		attachment->module_length = record->module_length;
 	}
 	if (record->point_length) {
 		attachment->point = session->names + record->point_offset;
@@ -210,8 +226,7 @@ static int load_attachments(struct stapvm_session *session, struct stapvm_load *
 	struct stapvm_attach *records;
 	int error = 0;
 
-	session->attachments = kvcalloc(count + 1, sizeof(*session->attachments),
-					STAPVM_GFP_SIZED);
+	session->attachments = stapvm_alloc_array(count + 1, sizeof(*session->attachments));
 	if (!session->attachments)
 		return -ENOMEM;
 	records = copy_array(load->attachments, count, sizeof(*records));
@@ -224,7 +239,7 @@ static int load_attachments(struct stapvm_session *session, struct stapvm_load *
 	}
 	if (!error)
 		session->attachment_count = count;
-	kvfree(records);
+	stapvm_free(records);
 	return error;
 }
 
@@ -256,7 +271,7 @@ static int load_overrides(struct stapvm_session *session, struct stapvm_load *lo
 		if (error)
 			error = refuse(load, STAPVM_STAGE_OVERRIDE, i, records[i].global);
 	}
-	kvfree(records);
+	stapvm_free(records);
 	return error;
 }
 
@@ -283,6 +298,8 @@ static int load_all(struct stapvm_session *session, struct stapvm_load *load)
 		error = stapvm_syscall_prepare(session);
 	if (!error)
 		error = stapvm_contexts_create(session);
+	if (!error && load->flags & STAPVM_LOAD_TIMING)
+		error = stapvm_times_create(session);
 	if (!error)
 		error = stapvm_rings_create(session, load->ring_bytes);
 	return error;
@@ -305,6 +322,12 @@ int stapvm_load(struct stapvm_session *session, struct stapvm_load *load)
 		return error;
 	}
 	session->target = load->target;
+	session->loader = task_tgid_nr(current);
+	/* A session without overload protection never comes to the end of its interval. */
+	session->limits.overload_interval = load->overload_interval ?: U64_MAX;
+	session->limits.overload_threshold = load->overload_threshold;
+	session->limits.lock_attempts = load->lock_attempts;
+	session->limits.lock_pause_us = load->lock_pause_us;
 	load->ring_stride = stapvm_ring_stride(load->ring_bytes);
 	load->ring_count = nr_cpu_ids;
 	atomic_set(&session->state, STAPVM_SESSION_LOADED);
@@ -316,23 +339,26 @@ void stapvm_unload(struct stapvm_session *session)
 {
 	stapvm_rings_destroy(session);
 	stapvm_contexts_destroy(session);
-	kfree(session->syscalls);
+	stapvm_times_destroy(session);
+	stapvm_free(session->syscalls);
 	session->syscalls = NULL;
-	kvfree(session->attachments);
+	stapvm_free(session->attachments);
 	session->attachments = NULL;
 	session->attachment_count = 0;
-	kvfree(session->names);
+	stapvm_free(session->names);
 	session->names = NULL;
-	kvfree(session->probes);
+	session->name = NULL;
+	session->name_length = 0;
+	stapvm_free(session->probes);
 	session->probes = NULL;
-	kvfree(session->storage);
+	stapvm_free(session->storage);
 	session->storage = NULL;
-	kvfree(session->locks);
+	stapvm_free(session->locks);
 	session->locks = NULL;
-	kfree(session->program);
+	stapvm_free(session->program);
 	session->program = NULL;
-	kvfree(session->relocations);
+	stapvm_free(session->relocations);
 	session->relocations = NULL;
-	kvfree(session->image);
+	stapvm_free(session->image);
 	session->image = NULL;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Locks of globals: shared or exclusive, never waited for longer than a millisecond.
+ * Locks of globals: shared or exclusive, never waited for long: a millisecond, unless
+ * the session says otherwise.
  *
  * A handler takes its whole lock set before it runs, in the order of the set, which
  * is the same for all. An NMI may interrupt a holder on its own CPU, so it tries
@@ -10,15 +11,13 @@
 
 #include "locks.h"
 
-#define ATTEMPTS	100
-#define PAUSE_US	10
-
-static __kprobes bool take_patiently(struct stapvm_lock *lock, u32 mode)
+static __kprobes bool take_patiently(const struct stapvm_limits *limits,
+				      struct stapvm_lock *lock, u32 mode)
 {
-	int attempt;
+	u32 attempt;
 
-	for (attempt = 1; attempt < ATTEMPTS; attempt++) {
-		udelay(PAUSE_US);
+	for (attempt = 1; attempt < limits->lock_attempts; attempt++) {
+		udelay(limits->lock_pause_us);
 		if (stapvm_lock_try(lock, mode))
 			return true;
 	}
@@ -37,8 +36,9 @@ __kprobes bool stapvm_locks_take_rest(struct stapvm_session *session,
 
 		if (stapvm_lock_try(lock, locks[i].mode))
 			continue;
-		if (patient && take_patiently(lock, locks[i].mode))
+		if (patient && take_patiently(&session->limits, lock, locks[i].mode))
 			continue;
+		atomic_inc(&lock->skipped);
 		stapvm_locks_release(session, locks, i);
 		return false;
 	}

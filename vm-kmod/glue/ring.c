@@ -10,7 +10,6 @@
  * much may be overwritten.
  */
 #include <linux/mm.h>
-#include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/vmalloc.h>
 
@@ -28,11 +27,11 @@ int stapvm_rings_create(struct stapvm_session *session, u32 ring_bytes)
 	struct stapvm_ring *rings;
 	unsigned int i;
 
-	rings = kcalloc(nr_cpu_ids, sizeof(*rings), GFP_KERNEL_ACCOUNT);
+	rings = stapvm_alloc_array(nr_cpu_ids, sizeof(*rings));
 	if (!rings)
 		return -ENOMEM;
 	for (i = 0; i < nr_cpu_ids; i++) {
-		void *memory = vmalloc_user(stapvm_ring_stride(ring_bytes));
+		void *memory = stapvm_alloc_pages(stapvm_ring_stride(ring_bytes));
 
 		if (!memory)
 			goto free;
@@ -45,8 +44,8 @@ int stapvm_rings_create(struct stapvm_session *session, u32 ring_bytes)
 	return 0;
 free:
 	while (i--)
-		vfree(rings[i].control);
-	kfree(rings);
+		stapvm_free(rings[i].control);
+	stapvm_free(rings);
 	return -ENOMEM;
 }
 
@@ -58,8 +57,8 @@ void stapvm_rings_destroy(struct stapvm_session *session)
 	if (!session->rings)
 		return;
 	for (i = 0; i < nr_cpu_ids; i++)
-		vfree(session->rings[i].control);
-	kfree(session->rings);
+		stapvm_free(session->rings[i].control);
+	stapvm_free(session->rings);
 	session->rings = NULL;
 }
 

@@ -9,7 +9,7 @@
  * stapvm_session_finish.
  */
 #include <linux/rcupdate.h>
-#include <linux/slab.h>
+#include <linux/uaccess.h>
 
 #include "stapvm.h"
 
@@ -22,17 +22,19 @@ static void wake_readers(struct irq_work *work)
 
 struct stapvm_session *stapvm_session_create(void)
 {
-	struct stapvm_session *session = kzalloc(sizeof(*session), GFP_KERNEL_ACCOUNT);
+	struct stapvm_session *session = stapvm_alloc(sizeof(*session));
 
 	if (!session)
 		return ERR_PTR(-ENOMEM);
-	session->counters = alloc_percpu_gfp(struct stapvm_counters,
-					     GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	session->counters = stapvm_alloc_percpu(sizeof(struct stapvm_counters),
+						__alignof__(struct stapvm_counters));
 	if (!session->counters) {
-		kfree(session);
+		stapvm_free(session);
 		return ERR_PTR(-ENOMEM);
 	}
 	mutex_init(&session->mutex);
+	mutex_init(&session->attach_mutex);
+	mutex_init(&session->cpu_mutex);
 	atomic_set(&session->state, STAPVM_SESSION_EMPTY);
 	init_waitqueue_head(&session->readers);
 	init_irq_work(&session->wake, wake_readers);
@@ -46,9 +48,11 @@ void stapvm_session_destroy(struct stapvm_session *session)
 	stapvm_detach_all(session);
 	irq_work_sync(&session->wake);
 	stapvm_unload(session);
-	free_percpu(session->counters);
+	stapvm_free_percpu(session->counters);
+	mutex_destroy(&session->cpu_mutex);
+	mutex_destroy(&session->attach_mutex);
 	mutex_destroy(&session->mutex);
-	kfree(session);
+	stapvm_free(session);
 }
 
 __kprobes void stapvm_session_finish(struct stapvm_session *session, int state)
@@ -64,6 +68,15 @@ __kprobes void stapvm_session_finish(struct stapvm_session *session, int state)
 			return;
 	} while (!atomic_try_cmpxchg(&session->state, &before, state));
 	irq_work_queue(&session->wake);
+}
+
+__kprobes bool stapvm_session_fail(struct stapvm_session *session, u32 failure)
+{
+	bool first = atomic_cmpxchg(&session->failure, STAPVM_FAILURE_NONE, failure) ==
+		     STAPVM_FAILURE_NONE;
+
+	stapvm_session_finish(session, STAPVM_SESSION_FAILED);
+	return first;
 }
 
 static void run_probes(struct stapvm_session *session, u32 kind, int while_state)
@@ -127,19 +140,67 @@ int stapvm_session_stop(struct stapvm_session *session)
 	return 0;
 }
 
+static int lock_table(struct stapvm_session *session, const struct stapvm_table *table)
+{
+	u64 __user *user = u64_to_user_ptr(table->address);
+	u32 i, count = session->layout.scalar_count + session->layout.map_count;
+
+	if (!session->locks)
+		return -EINVAL;
+	for (i = 0; i < min(count, table->count); i++) {
+		u64 skipped = (u32)atomic_read(&session->locks[i].skipped);
+
+		if (put_user(skipped, &user[i]))
+			return -EFAULT;
+	}
+	return 0;
+}
+
+static int missed_table(struct stapvm_session *session, const struct stapvm_table *table)
+{
+	u64 __user *user = u64_to_user_ptr(table->address);
+	u32 i;
+
+	for (i = 0; i < min(session->attachment_count, table->count); i++) {
+		if (put_user(stapvm_kprobe_missed(&session->attachments[i]), &user[i]))
+			return -EFAULT;
+	}
+	return 0;
+}
+
+int stapvm_session_table(struct stapvm_session *session, const struct stapvm_table *table)
+{
+	switch (table->kind) {
+	case STAPVM_TABLE_LOCKS:
+		return lock_table(session, table);
+	case STAPVM_TABLE_MISSED:
+		return missed_table(session, table);
+	case STAPVM_TABLE_TIMES:
+		return stapvm_times_table(session, table);
+	default:
+		return -EINVAL;
+	}
+}
+
 void stapvm_session_status(struct stapvm_session *session, struct stapvm_status *status)
 {
 	int cpu;
 
 	status->state = atomic_read(&session->state);
 	status->errors = atomic_read(&session->errors);
+	status->failure = atomic_read(&session->failure);
+	status->late_failed = READ_ONCE(session->late_failed);
+	status->overload_cycles = READ_ONCE(session->overload_cycles);
+	status->overload_span = READ_ONCE(session->overload_span);
 	for_each_possible_cpu(cpu) {
 		const struct stapvm_counters *counters = per_cpu_ptr(session->counters, cpu);
 
+		status->fired += READ_ONCE(counters->fired);
 		status->handled += READ_ONCE(counters->handled);
 		status->skipped_lock += READ_ONCE(counters->skipped_lock);
 		status->skipped_reentrant += READ_ONCE(counters->skipped_reentrant);
 		status->skipped_overload += READ_ONCE(counters->skipped_overload);
+		status->skipped_low_stack += READ_ONCE(counters->skipped_low_stack);
 		status->produced += READ_ONCE(counters->produced);
 		status->lost += READ_ONCE(counters->lost);
 	}

@@ -7,9 +7,13 @@
  *	load.c		LOAD: everything that comes from user space is checked here
  *	session.c	the states of a session
  *	attach.c	arming and disarming, by kind of probe:
- *			ftrace.c kprobe.c tracepoint.c syscall.c timer.c profile.c
+ *			ftrace.c kprobe.c tracepoint.c syscall.c timer.c perf.c
+ *			watchpoint.c procfs.c netfilter.c
+ *	memory.c	allocations
+ *	module.c	probes that come and go with a module
  *	run.c		a hit: context, locks, handler, counters
- *	context.c locks.c ring.c helpers.c	what a hit needs
+ *	meter.c		what handlers cost, and what to do when that is too much
+ *	context.c locks.c ring.c helpers.c where.c	what a hit needs
  */
 #ifndef STAPVM_H
 #define STAPVM_H
@@ -19,6 +23,8 @@
 #include <linux/irq_work.h>
 #include <linux/kprobes.h>
 #include <linux/mutex.h>
+#include <linux/netfilter.h>
+#include <linux/notifier.h>
 #include <linux/percpu.h>
 #include <linux/wait.h>
 
@@ -59,17 +65,23 @@ struct stapvm_cpu_contexts {
 };
 
 struct stapvm_counters {
+	u64 fired;		/* the sum of handled and all that are skipped */
 	u64 handled;
 	u64 skipped_lock;
 	u64 skipped_reentrant;
 	u64 skipped_overload;
+	u64 skipped_low_stack;
 	u64 produced;
 	u64 lost;
+	/* Overload protection: cycles in handlers since the interval began, and when that was. */
+	u64 busy_cycles;
+	u64 interval_begun;
 };
 
 /* Lock of a global: the number of its readers, or -1 for a writer. */
 struct stapvm_lock {
 	atomic_t holders;
+	atomic_t skipped;	/* hits that did not get it */
 } ____cacheline_aligned_in_smp;
 
 struct stapvm_probe {
@@ -91,6 +103,7 @@ struct stapvm_attachment {
 	bool has_entry;		/* entry_probe runs at the function's entry */
 	u32 entry_probe;
 	bool via_ftrace;	/* a function's entry: ftrace.c has it, not kprobe.c */
+	u64 missed;		/* by the kprobes that were here before a module came again */
 	u64 address;
 	u64 value;
 	u64 extra;
@@ -98,6 +111,8 @@ struct stapvm_attachment {
 	size_t name_length;
 	const u8 *point;
 	size_t point_length;
+	const u8 *module;	/* that the function is in; NULL: the kernel's own */
+	size_t module_length;
 	union {
 		struct {
 			struct kprobe probe;
@@ -114,6 +129,8 @@ struct stapvm_attachment {
 		struct stapvm_attachment *next_syscall;
 		struct hrtimer timer;
 		struct perf_event **cpu_events;
+		struct perf_event * __percpu *watchpoint;
+		struct nf_hook_ops hook;
 	};
 };
 
@@ -131,11 +148,26 @@ struct stapvm_syscalls;
 /* The session's callback for functions' entries. */
 struct stapvm_ftrace;
 
+/* The session's files below /proc/systemtap. */
+struct stapvm_procfs;
+
+/* How long a handler waits for a lock, and how much of a CPU handlers may take. */
+struct stapvm_limits {
+	u64 overload_interval;
+	u64 overload_threshold;
+	u32 lock_attempts;
+	u32 lock_pause_us;
+};
+
 struct stapvm_session {
 	struct mutex mutex;		/* one ioctl at a time */
 	atomic_t state;			/* STAPVM_SESSION_* */
 	atomic_t errors;
 	atomic_t skipped;
+	atomic_t failure;		/* STAPVM_FAILURE_*: the first one */
+	u64 overload_cycles;		/* what whoever set it to OVERLOAD found */
+	u64 overload_span;
+	struct stapvm_limits limits;
 	atomic64_t sequence;
 	struct stapvm_counters __percpu *counters;
 	struct stapvm_cpu_contexts __percpu *contexts;
@@ -148,7 +180,10 @@ struct stapvm_session {
 	struct stapvm_lock *locks;
 	struct stapvm_probe *probes;
 	u8 *names;
+	const u8 *name;
+	size_t name_length;
 	s32 target;
+	s32 loader;			/* its process id */
 
 	struct stapvm_attachment *attachments;
 	u32 attachment_count;
@@ -156,11 +191,32 @@ struct stapvm_session {
 	u64 missed_before;		/* misses of armed probes before handlers ran */
 	struct stapvm_syscalls *syscalls;
 	struct stapvm_ftrace *ftrace;
+	struct stapvm_procfs *procfs;
+	struct stapvm_times **times;	/* by CPU and attachment; NULL: nobody wants them */
+
+	/* Arming by START and by what is told of modules; never held with a CPU coming up. */
+	struct mutex attach_mutex;
+	struct notifier_block modules;
+	struct notifier_block tracepoints;
+	bool modules_watched;
+	bool tracepoints_watched;
+	u32 late_failed;
+	/* Arming of counters, by START and by CPUs that come and go. */
+	struct mutex cpu_mutex;
+	struct hlist_node cpu_node;
+	bool cpus_watched;
 
 	struct stapvm_ring *rings;	/* published with release: mmap and poll take no mutex */
 	u32 ring_bytes;
 	wait_queue_head_t readers;
 	struct irq_work wake;
+};
+
+/* The text that goes through a file of /proc. */
+struct stapvm_value {
+	u8 *data;
+	size_t length;
+	size_t room;
 };
 
 /* A hit while its handler runs. */
@@ -173,10 +229,13 @@ struct stapvm_hit {
 	const u64 *trace_arguments;
 	s64 syscall_number;
 	s64 result;
+	/* Where a function that returns goes; its own entry on the stack is the probe's. */
+	unsigned long return_address;
 	/* What a return probe keeps from the function's entry, or NULL. */
 	struct stapvm_saved *saved;
 	bool at_entry;		/* it is the attachment's entry probe that runs */
 	bool finished;		/* out: the handler went to its end without a fault */
+	struct stapvm_value *value;
 	/* The way here went through a trap that counts as an NMI but is none. */
 	bool through_trap;
 };
@@ -201,6 +260,9 @@ int stapvm_session_stop(struct stapvm_session *session);
 void stapvm_session_status(struct stapvm_session *session, struct stapvm_status *status);
 /* Ends the session if it runs; from any context. */
 void stapvm_session_finish(struct stapvm_session *session, int state);
+/* The same, as failed; the first failure of several is told. True if this is it. */
+bool stapvm_session_fail(struct stapvm_session *session, u32 failure);
+int stapvm_session_table(struct stapvm_session *session, const struct stapvm_table *table);
 
 /* load.c */
 int stapvm_load(struct stapvm_session *session, struct stapvm_load *load);
@@ -220,21 +282,63 @@ int stapvm_kprobe_attach(struct stapvm_attachment *attachment);
 int stapvm_kretprobe_attach(struct stapvm_attachment *attachment);
 void stapvm_kprobe_detach_all(struct stapvm_session *session);
 u64 stapvm_kprobe_missed(const struct stapvm_attachment *attachment);
+/* Of a kretprobe or kprobe whose module has gone: it can be attached again afterwards. */
+void stapvm_kprobe_detach_one(struct stapvm_attachment *attachment);
+int stapvm_module_watch(struct stapvm_session *session);
+void stapvm_module_unwatch(struct stapvm_session *session);
+bool stapvm_in_module(const struct stapvm_attachment *attachment, const char *module);
 void stapvm_tracepoint_find(struct stapvm_session *session);
 struct tracepoint *stapvm_tracepoint_by_name(const char *name);
 int stapvm_tracepoint_attach(struct stapvm_attachment *attachment);
+int stapvm_tracepoint_watch(struct stapvm_session *session);
+void stapvm_tracepoint_unwatch(struct stapvm_session *session);
 void stapvm_tracepoint_detach(struct stapvm_attachment *attachment);
 int stapvm_syscall_prepare(struct stapvm_session *session);
 int stapvm_syscall_attach(struct stapvm_attachment *attachment);
 void stapvm_syscall_detach_all(struct stapvm_session *session);
 void stapvm_timer_start(struct stapvm_attachment *attachment);
 void stapvm_timer_detach(struct stapvm_attachment *attachment);
-int stapvm_profile_attach(struct stapvm_attachment *attachment);
-void stapvm_profile_detach(struct stapvm_attachment *attachment);
+int stapvm_perf_setup(void);
+void stapvm_perf_teardown(void);
+int stapvm_perf_watch(struct stapvm_session *session);
+void stapvm_perf_unwatch(struct stapvm_session *session);
+int stapvm_perf_attach(struct stapvm_attachment *attachment);
+void stapvm_perf_detach(struct stapvm_attachment *attachment);
+int stapvm_watchpoint_attach(struct stapvm_attachment *attachment);
+void stapvm_watchpoint_detach(struct stapvm_attachment *attachment);
+bool stapvm_procfs_good(const struct stapvm_attachment *attachment);
+int stapvm_procfs_attach_all(struct stapvm_session *session, u32 *failed);
+void stapvm_procfs_detach_all(struct stapvm_session *session);
+int stapvm_procfs_input(struct stapvm_session *session, const struct stapvm_input *input);
+bool stapvm_netfilter_good(const struct stapvm_attachment *attachment);
+int stapvm_netfilter_attach(struct stapvm_attachment *attachment);
+void stapvm_netfilter_detach(struct stapvm_attachment *attachment);
+
+/* memory.c */
+void *stapvm_alloc(size_t bytes);
+void *stapvm_alloc_array(size_t count, size_t size);
+void *stapvm_alloc_near(size_t bytes, int cpu);
+void *stapvm_alloc_pages(size_t bytes);
+void stapvm_free(const void *memory);
+void __percpu *stapvm_alloc_percpu(size_t bytes, size_t align);
+void stapvm_free_percpu(void __percpu *memory);
 
 /* run.c */
 void stapvm_hit(struct stapvm_hit *hit);
 void stapvm_run_synchronous(struct stapvm_attachment *attachment);
+
+/* meter.c */
+int stapvm_times_create(struct stapvm_session *session);
+void stapvm_times_destroy(struct stapvm_session *session);
+void stapvm_times_add(const struct stapvm_attachment *attachment, u64 cycles);
+int stapvm_times_table(struct stapvm_session *session, const struct stapvm_table *table);
+void stapvm_interval_ended(struct stapvm_session *session, u64 now);
+
+/* where.c */
+s64 stapvm_where_long(struct stapvm_hit *hit, u32 helper, s64 a);
+size_t stapvm_where_string(struct stapvm_hit *hit, u32 helper, s64 a, u8 *out, size_t room);
+s64 stapvm_probe_address(const struct stapvm_hit *hit);
+size_t stapvm_put(u8 *out, size_t room, const void *text, size_t length);
 
 /* context.c */
 int stapvm_contexts_create(struct stapvm_session *session);

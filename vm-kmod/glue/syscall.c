@@ -5,7 +5,6 @@
  * programs have other numbers and are not seen.
  */
 #include <asm/syscall.h>
-#include <linux/slab.h>
 #include <linux/tracepoint.h>
 
 #include "stapvm.h"
@@ -50,7 +49,7 @@ int stapvm_syscall_prepare(struct stapvm_session *session)
 	}
 	if (i == session->attachment_count)
 		return 0;
-	session->syscalls = kzalloc(sizeof(*session->syscalls), GFP_KERNEL_ACCOUNT);
+	session->syscalls = stapvm_alloc(sizeof(*session->syscalls));
 	return session->syscalls ? 0 : -ENOMEM;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Tracepoints of the kernel, by name.
+ * Tracepoints of the kernel and of modules, by name.
  *
  * One function serves all of them: a tracepoint calls its probes as ordinary
  * functions, so one that takes the most arguments a program can ask for finds in
@@ -8,6 +8,7 @@
  * stack, which the loader, knowing the tracepoint's prototype, does not let a
  * program read; reading it is harmless.
  */
+#include <linux/module.h>
 #include <linux/string.h>
 #include <linux/tracepoint.h>
 
@@ -61,6 +62,102 @@ void stapvm_tracepoint_find(struct stapvm_session *session)
 			return;
 		}
 	}
+}
+
+/* A module with tracepoints came: arm those that somebody waits for. */
+static void tracepoints_came(struct stapvm_session *session, struct module *module)
+{
+	unsigned int i, n;
+
+	for (n = 0; n < module->num_tracepoints; n++)
+		offer(tracepoint_ptr_deref(&module->tracepoints_ptrs[n]), session);
+	for (i = 0; i < session->attachment_count; i++) {
+		struct stapvm_attachment *attachment = &session->attachments[i];
+
+		if (attachment->kind != STAPVM_PROBE_TRACEPOINT || attachment->armed ||
+		    !attachment->tracepoint)
+			continue;
+		if (stapvm_tracepoint_attach(attachment))
+			session->late_failed++;
+		else
+			attachment->armed = true;
+	}
+}
+
+static bool is_of(const struct tracepoint *tracepoint, struct module *module)
+{
+	unsigned int n;
+
+	for (n = 0; n < module->num_tracepoints; n++) {
+		if (tracepoint_ptr_deref(&module->tracepoints_ptrs[n]) == tracepoint)
+			return true;
+	}
+	return false;
+}
+
+static void tracepoints_go(struct stapvm_session *session, struct module *module)
+{
+	bool any = false;
+	u32 i;
+
+	for (i = 0; i < session->attachment_count; i++) {
+		struct stapvm_attachment *attachment = &session->attachments[i];
+
+		if (attachment->kind != STAPVM_PROBE_TRACEPOINT || !attachment->tracepoint ||
+		    !is_of(attachment->tracepoint, module))
+			continue;
+		if (attachment->armed)
+			stapvm_tracepoint_detach(attachment);
+		attachment->armed = false;
+		attachment->tracepoint = NULL;
+		any = true;
+	}
+	if (any)
+		tracepoint_synchronize_unregister();
+}
+
+static int on_tracepoints(struct notifier_block *block, unsigned long state, void *data)
+{
+	struct stapvm_session *session =
+		container_of(block, struct stapvm_session, tracepoints);
+	struct tp_module *tracepoints = data;
+
+	mutex_lock(&session->attach_mutex);
+	if (state == MODULE_STATE_COMING)
+		tracepoints_came(session, tracepoints->mod);
+	else if (state == MODULE_STATE_GOING)
+		tracepoints_go(session, tracepoints->mod);
+	mutex_unlock(&session->attach_mutex);
+	return NOTIFY_OK;
+}
+
+/*
+ * Arms what is in modules, now and whenever one comes. Those there are now are told of
+ * before this returns. Without the attach mutex: the kernel has its own around this.
+ */
+int stapvm_tracepoint_watch(struct stapvm_session *session)
+{
+	int error;
+	u32 i;
+
+	for (i = 0; i < session->attachment_count; i++) {
+		if (session->attachments[i].kind == STAPVM_PROBE_TRACEPOINT &&
+		    !session->attachments[i].armed)
+			break;
+	}
+	if (i == session->attachment_count)
+		return 0;
+	session->tracepoints.notifier_call = on_tracepoints;
+	error = register_tracepoint_module_notifier(&session->tracepoints);
+	session->tracepoints_watched = !error;
+	return error;
+}
+
+void stapvm_tracepoint_unwatch(struct stapvm_session *session)
+{
+	if (session->tracepoints_watched)
+		unregister_tracepoint_module_notifier(&session->tracepoints);
+	session->tracepoints_watched = false;
 }
 
 struct search {

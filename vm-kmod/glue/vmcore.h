@@ -92,7 +92,9 @@ int stapvm_vm_run(void *context, u32 probe, struct stapvm_hit *hit, s32 pid, s32
 
 /* Asked of the glue, from inside stapvm_vm_run. */
 s64 stapvm_glue_helper_long(struct stapvm_hit *hit, u32 helper, s64 a, s64 b);
-size_t stapvm_glue_helper_string(struct stapvm_hit *hit, u32 helper, u8 *out, size_t room);
+size_t stapvm_glue_helper_string(struct stapvm_hit *hit, u32 helper, s64 a, s64 b, u8 *out,
+				 size_t room);
+void stapvm_glue_helper_put(struct stapvm_hit *hit, u32 helper, const u8 *text, size_t length);
 s64 stapvm_glue_context_word(struct stapvm_hit *hit, u32 word);
 int stapvm_glue_read_kernel(u64 address, u8 *out, size_t length);
 int stapvm_glue_read_user(u64 address, u8 *out, size_t length);

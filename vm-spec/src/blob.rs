@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 /// First bytes of every blob.
 pub const MAGIC: [u8; 8] = *b"STAPSBC\x1a";
 /// Version of the file format.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 const HEADER_BYTES: usize = 24;
 const ENTRY_BYTES: usize = 56;
@@ -68,6 +68,8 @@ pub enum AttachSpec {
         module: Option<String>,
         /// Most returns outstanding at a time; 0 for the kernel's default.
         maxactive: u32,
+        /// Only functions that modules may call.
+        exported: bool,
     },
     /// An address.
     Statement {
@@ -91,6 +93,85 @@ pub enum AttachSpec {
         /// Hits a second on each CPU; 0 for every tick.
         hz: u32,
     },
+    /// A performance counter of each CPU, as perf_event_open(2) names them.
+    Perf {
+        /// `perf_event_attr.type`.
+        kind: u32,
+        /// `perf_event_attr.config`.
+        config: u64,
+        /// When it fires.
+        every: Sampling,
+    },
+    /// Memory of the kernel that is watched.
+    Watchpoint {
+        /// Where.
+        place: DataPlace,
+        /// Bytes.
+        length: u32,
+        /// Reads count as well as writes.
+        reads: bool,
+    },
+    /// A file below /proc/systemtap/NAME; reading or writing is the probe kind's say.
+    Procfs {
+        /// Its path there.
+        path: String,
+        /// Bits that its mode must not have.
+        umask: u32,
+        /// Most bytes that a read gives; 0 for the length of a string.
+        max_size: u32,
+    },
+    /// A netfilter hook.
+    Netfilter {
+        /// Protocol family, `NFPROTO_*` of linux/netfilter.h.
+        family: u8,
+        /// The hook's number in that family.
+        hook: u32,
+        /// Its place among others' hooks.
+        priority: i32,
+    },
+}
+
+/// When a performance counter fires.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Sampling {
+    /// Once in so many events.
+    Period(u64),
+    /// So often a second.
+    Frequency(u64),
+}
+
+/// Where data is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum DataPlace {
+    /// At an address.
+    Address(u64),
+    /// At a symbol.
+    Symbol(String),
+}
+
+/// Limits that the image does not hold, since they bind the kernel's side of a hit and
+/// not the program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RuntimeLimits {
+    /// `STP_OVERLOAD_INTERVAL`, in cycles; 0: no overload protection.
+    pub overload_interval: u64,
+    /// `STP_OVERLOAD_THRESHOLD`, in cycles.
+    pub overload_threshold: u64,
+    /// `MAXTRYLOCK`.
+    pub lock_attempts: u32,
+    /// `TRYLOCKDELAY`, in microseconds.
+    pub lock_pause_us: u32,
+}
+
+impl Default for RuntimeLimits {
+    fn default() -> Self {
+        RuntimeLimits {
+            overload_interval: 1_000_000_000,
+            overload_threshold: 500_000_000,
+            lock_attempts: 100,
+            lock_pause_us: 10,
+        }
+    }
 }
 
 /// A probe and where it attaches.
@@ -176,6 +257,8 @@ pub struct Meta {
     pub script: String,
     /// The tool that wrote it, with its version.
     pub producer: String,
+    /// Limits of a hit.
+    pub limits: RuntimeLimits,
 }
 
 /// A blob.
@@ -466,6 +549,7 @@ mod tests {
                     pattern: "vfs_*".into(),
                     module: None,
                     maxactive: 0,
+                    exported: false,
                 },
                 optional: true,
                 text: "kernel.function(\"vfs_*\")".into(),

@@ -8,6 +8,8 @@
 //! ioctl START                   arm every attachment, run the begin probes, let handlers run
 //! poll                          readable when a ring has records or the session wants to end
 //! ioctl STATUS(Status)          counters; never fails
+//! ioctl TABLE(Table)            a number for each global or attachment
+//! ioctl INPUT(Input)            text for the probes that wait for input
 //! ioctl STOP                    disarm everything, run the end (or error) probes
 //! close                         the same without the end probes; frees all
 //! ```
@@ -32,7 +34,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// Name of the device below /dev.
 pub const DEVICE_NAME: &str = "stapvm";
 /// Version of this interface; LOAD refuses any other.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 /// The ioctl "magic" letter.
 pub const IOCTL_TYPE: u8 = 0xb7;
 /// Ioctl number of LOAD, `_IOWR(IOCTL_TYPE, 1, Load)`.
@@ -44,8 +46,17 @@ pub const IOCTL_STOP: u8 = 3;
 /// Ioctl number of STATUS, `_IOR(IOCTL_TYPE, 4, Status)`.
 pub const IOCTL_STATUS: u8 = 4;
 
+/// Ioctl number of TABLE, `_IOW(IOCTL_TYPE, 5, Table)`.
+pub const IOCTL_TABLE: u8 = 5;
+/// Ioctl number of INPUT, `_IOW(IOCTL_TYPE, 6, Input)`.
+pub const IOCTL_INPUT: u8 = 6;
+
 /// The session goes on if this attachment fails.
 pub const ATTACH_OPTIONAL: u32 = 1;
+/// [`AttachRecord::extra`] of a performance counter is hits a second, not a period.
+pub const ATTACH_FREQUENCY: u32 = 2;
+/// In [`Load::flags`]: measure each attachment's handler runs (`-t`).
+pub const LOAD_TIMING: u32 = 1;
 /// In [`AttachRecord::value`] of a system call probe: every system call.
 pub const ANY_SYSCALL: u64 = u64::MAX;
 
@@ -126,7 +137,7 @@ abi! {
         reserved: u32,
         /// What target() answers.
         target: i32,
-        /// Zero.
+        /// LOAD_*.
         flags: u32,
         /// Out: from one ring's mmap offset to the next, in bytes.
         ring_stride: u32,
@@ -142,6 +153,18 @@ abi! {
         index: u32,
         /// Out: the value that broke it.
         value: u64,
+        /// CPU cycles over which handlers' time is added up; 0: no overload protection.
+        overload_interval: u64,
+        /// Cycles that handlers may take of each interval on a CPU.
+        overload_threshold: u64,
+        /// How often a handler tries to take a lock.
+        lock_attempts: u32,
+        /// Microseconds between two attempts.
+        lock_pause_us: u32,
+        /// Offset of the session's name in the names.
+        session_offset: u32,
+        /// Length of it.
+        session_length: u32,
     }
 
     /// One attachment: a probe and one place in the kernel that makes it run.
@@ -150,13 +173,20 @@ abi! {
         probe: u32,
         /// ATTACH_*.
         flags: u32,
-        /// Kernel address of the function or instruction; 0: the kernel looks `name` up.
+        /// Kernel address of the function, instruction or data; 0: the kernel looks `name` up.
+        /// Performance counter: its type.
         address: u64,
-        /// Timer: period in ns. System call: its number. Profile: hits a second for each CPU. Function return: 1 + the probe that runs at the function's entry and keeps values, or 0.
+        /// Timer: period in ns. System call: its number. Profile: hits a second for each CPU.
+        /// Performance counter: its configuration. Data: bytes to watch. File of /proc: its
+        /// mode. Netfilter: protocol family in the high half, hook in the low.
+        /// Function return: 1 + the probe that runs at the function's entry and keeps values,
+        /// or 0.
         value: u64,
         /// Timer: random part of the period in ns. Function return: maxactive, or 0.
+        /// Performance counter: period, or ATTACH_FREQUENCY. Data: 1 for writes, 3 for reads
+        /// too. File of /proc: most bytes that a read gives. Netfilter: priority.
         extra: u64,
-        /// Function or tracepoint: offset of its name in the names.
+        /// Function, tracepoint or file of /proc: offset of its name in the names.
         name_offset: u32,
         /// Length of the name.
         name_length: u32,
@@ -164,6 +194,10 @@ abi! {
         point_offset: u32,
         /// Length of it.
         point_length: u32,
+        /// Function: offset of its module's name in the names.
+        module_offset: u32,
+        /// Length of it; 0: of the kernel itself. A probe of a module comes and goes with it.
+        module_length: u32,
     }
 
     /// A start value for a global.
@@ -212,6 +246,50 @@ abi! {
         produced: u64,
         /// Records that found no room.
         lost: u64,
+        /// Hits that reached us: handled and all skipped but those that the kernel missed.
+        fired: u64,
+        /// Hits skipped because the stack was nearly used up.
+        skipped_low_stack: u64,
+        /// FAILURE_*: why the session failed.
+        failure: u32,
+        /// Probes of modules that could not be armed when their module came.
+        late_failed: u32,
+        /// FAILURE_OVERLOAD: cycles that handlers took.
+        overload_cycles: u64,
+        /// FAILURE_OVERLOAD: cycles in which they took them.
+        overload_span: u64,
+    }
+
+    /// Argument of TABLE.
+    Table = "stapvm_table" {
+        /// Address of the array to fill.
+        address: u64,
+        /// Its length.
+        count: u32,
+        /// TABLE_*.
+        kind: u32,
+    }
+
+    /// One element of TABLE_TIMES: an attachment's handler runs, in cycles.
+    Times = "stapvm_times" {
+        /// Runs.
+        hits: u64,
+        /// Of all runs.
+        total: u64,
+        /// Of the shortest.
+        least: u64,
+        /// Of the longest.
+        most: u64,
+    }
+
+    /// Argument of INPUT.
+    Input = "stapvm_input" {
+        /// Address of the text.
+        address: u64,
+        /// Its length.
+        length: u32,
+        /// Zero.
+        reserved: u32,
     }
 
     /// First page of a ring.
@@ -266,6 +344,20 @@ constants! {
     STAGE_OVERRIDE: u32 = 5;
     /// A relocation slot's number makes no sense; `index` is its position.
     STAGE_RELOCATION: u32 = 6;
+    /// The session has not failed.
+    FAILURE_NONE: u32 = 0;
+    /// More than MAXERRORS handlers failed.
+    FAILURE_ERRORS: u32 = 1;
+    /// More than MAXSKIPPED hits were skipped.
+    FAILURE_SKIPPED: u32 = 2;
+    /// Handlers took too much of a CPU's time.
+    FAILURE_OVERLOAD: u32 = 3;
+    /// For each global, scalars first: hits skipped for its lock, as u64.
+    TABLE_LOCKS: u32 = 0;
+    /// For each attachment: Times.
+    TABLE_TIMES: u32 = 1;
+    /// For each attachment: hits that the kernel missed, as u64.
+    TABLE_MISSED: u32 = 2;
     /// Opened, nothing loaded.
     SESSION_EMPTY: u32 = 0;
     /// Loaded, nothing attached.
@@ -295,6 +387,8 @@ pub fn c_header() -> String {
     let own = [
         ("ABI_VERSION", ABI_VERSION.into()),
         ("ATTACH_OPTIONAL", ATTACH_OPTIONAL.into()),
+        ("ATTACH_FREQUENCY", ATTACH_FREQUENCY.into()),
+        ("LOAD_TIMING", LOAD_TIMING.into()),
         ("ANY_SYSCALL", ANY_SYSCALL),
         ("MIN_RING_BYTES", MIN_RING_BYTES.into()),
         ("MAX_RING_BYTES", MAX_RING_BYTES.into()),
@@ -331,6 +425,8 @@ pub fn c_header() -> String {
          #define STAPVM_IOCTL_START _IOWR({IOCTL_TYPE:#x}, {IOCTL_START}, struct stapvm_start)\n\
          #define STAPVM_IOCTL_STOP _IO({IOCTL_TYPE:#x}, {IOCTL_STOP})\n\
          #define STAPVM_IOCTL_STATUS _IOR({IOCTL_TYPE:#x}, {IOCTL_STATUS}, struct stapvm_status)\n\
+         #define STAPVM_IOCTL_TABLE _IOW({IOCTL_TYPE:#x}, {IOCTL_TABLE}, struct stapvm_table)\n\
+         #define STAPVM_IOCTL_INPUT _IOW({IOCTL_TYPE:#x}, {IOCTL_INPUT}, struct stapvm_input)\n\
          \n#endif\n"
     );
     out

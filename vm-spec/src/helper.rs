@@ -121,6 +121,57 @@ macro_rules! for_each_helper {
             /// The time of day of seconds since 1970, UTC: `Tue Nov 24 02:47:00 2026`.
             75 Ctime ctime(Long) -> Str, needs [];
 
+            // ---- where a hit is ------------------------------------------------------
+            /// What is read from or was written to a file of /proc: `$value`.
+            120 Value __value() -> Str, needs [VALUE];
+            /// Makes a text what a reader of a file of /proc gets: `$value = text`.
+            121 SetValue __value_set(Str) -> Nothing, needs [VALUE];
+            /// Appends to what a reader of a file of /proc gets: `$value .= text`.
+            122 AppendValue __value_append(Str) -> Nothing, needs [VALUE];
+            /// Register n of the current process when it entered the kernel, in the order of
+            /// `struct pt_regs`; 0 if it is a kernel thread.
+            123 UserRegister __user_register(Long) -> Long, needs [PROCESS];
+            /// Address of the instruction of the current process, 0 if it has none.
+            124 UserAddress uaddr() -> Long, needs [];
+            /// Is this a probe of a function's return?
+            125 IsReturn is_return() -> Long, needs [];
+            /// The addresses of the kernel's stack, in hexadecimal with blanks between.
+            126 Backtrace backtrace() -> Str, needs [];
+            /// The address at a level of the kernel's stack, 0 past its end.
+            127 StackAddress stack(Long) -> Long, needs [];
+            /// The name of the kernel's symbol at an address.
+            128 SymbolName symname(Long) -> Str, needs [];
+            /// The kernel's symbol at an address with offset, size and module.
+            129 SymbolData symdata(Long) -> Str, needs [];
+            /// Prints the kernel's symbols of addresses, a line each.
+            130 PrintSymbols print_syms(Str) -> Nothing, needs [];
+            /// The addresses of the current process's stack, by its frame pointers.
+            131 UserBacktrace ubacktrace() -> Str, needs [PROCESS];
+            /// The address at a level of the current process's stack, 0 past its end.
+            132 UserStackAddress ustack(Long) -> Long, needs [PROCESS];
+            /// The function that the hit is in.
+            133 HitFunction probefunc() -> Str, needs [];
+            /// The module that the hit is in, `kernel` if none.
+            134 HitModule probemod() -> Str, needs [];
+            /// The module that an address is in, `kernel` if none.
+            135 ModuleOf modname(Long) -> Str, needs [];
+            /// The session's name.
+            136 SessionName module_name() -> Str, needs [];
+            /// Process id of the loader.
+            137 LoaderPid stp_pid() -> Long, needs [];
+            /// Does the hit come with saved registers?
+            138 RegistersValid registers_valid() -> Long, needs [];
+            /// Bytes of a kernel stack.
+            139 StackSize stack_size() -> Long, needs [];
+            /// Bytes of the kernel stack in use.
+            140 StackUsed stack_used() -> Long, needs [];
+            /// Bytes of the kernel stack not in use.
+            141 StackUnused stack_unused() -> Long, needs [];
+            /// Is a process the one that the session is about, or one of its descendants?
+            142 TargetSetPid target_set_pid(Long) -> Long, needs [];
+            /// The kernel's symbols of addresses, a line each.
+            143 SprintSymbols sprint_syms(Str) -> Str, needs [];
+
             // ---- what the tapset is built on -----------------------------------------
             /// The kernel string at an address in quotes, its address if it cannot be read.
             160 KernelQuoted kernel_string_quoted(Long) -> Str, needs [];

@@ -18,7 +18,7 @@ impl Needs {
     pub const RETURN_VALUE: Needs = Needs(1 << 1);
     /// The saved registers.
     pub const REGISTERS: Needs = Needs(1 << 2);
-    /// The arguments of a tracepoint.
+    /// The arguments that a tracepoint or a netfilter hook passes.
     pub const TRACE_ARGUMENTS: Needs = Needs(1 << 3);
     /// The number and arguments of a system call at its entry.
     pub const SYSCALL_ENTRY: Needs = Needs(1 << 4);
@@ -27,8 +27,11 @@ impl Needs {
     /// `current` is the process that the hit is about, so its memory can be read.
     pub const PROCESS: Needs = Needs(1 << 6);
 
+    /// The text that goes through a file of /proc: `$value`.
+    pub const VALUE: Needs = Needs(1 << 7);
+
     /// All bits that mean something.
-    pub const KNOWN: Needs = Needs((1 << 7) - 1);
+    pub const KNOWN: Needs = Needs((1 << 8) - 1);
 
     /// Both sets together.
     #[must_use]
@@ -52,7 +55,8 @@ pub enum ContextWord {
     /// Saved register n, in the order of `struct pt_regs` of x86-64
     /// (arch/x86/include/uapi/asm/ptrace-abi.h): r15 is 0, ss is 20.
     Register(u8),
-    /// Argument n of the tracepoint, from 0, after its private data pointer.
+    /// Argument n of the tracepoint, from 0, after its private data pointer; of a netfilter
+    /// hook: its number, the packet, the devices in and out, the protocol family.
     TraceArgument(u8),
     /// Argument n of the system call, from 0.
     SyscallArgument(u8),
@@ -156,8 +160,9 @@ define_probe_kinds! {
     3 Error "error" provides [PROCESS];
     /// Never: compiled and verified, not attached.
     4 Never "never" provides [];
-    /// A timer that fires again and again, in (soft) interrupt context.
-    5 Timer "timer" provides [];
+    /// A timer that fires again and again, in hard interrupt context; the registers are
+    /// those of what it interrupted.
+    5 Timer "timer" provides [REGISTERS];
     /// Entry of a kernel function.
     6 FunctionEntry "function" provides [ARGUMENTS REGISTERS PROCESS];
     /// Return of a kernel function.
@@ -167,11 +172,21 @@ define_probe_kinds! {
     /// A static tracepoint.
     9 Tracepoint "trace" provides [TRACE_ARGUMENTS PROCESS];
     /// Entry of a system call, by number.
-    10 SyscallEntry "syscall" provides [SYSCALL_ENTRY PROCESS];
+    10 SyscallEntry "syscall" provides [SYSCALL_ENTRY REGISTERS PROCESS];
     /// Exit of a system call, by number.
-    11 SyscallExit "syscall.return" provides [SYSCALL_ENTRY SYSCALL_EXIT PROCESS];
+    11 SyscallExit "syscall.return" provides [SYSCALL_ENTRY SYSCALL_EXIT REGISTERS PROCESS];
     /// The profiling interrupt of each CPU.
-    12 Profile "profile" provides [PROCESS];
+    12 Profile "profile" provides [REGISTERS PROCESS];
+    /// A performance counter that went round.
+    13 Perf "perf" provides [REGISTERS PROCESS];
+    /// An access to watched memory.
+    14 Watchpoint "data" provides [REGISTERS PROCESS];
+    /// Somebody reads a file of /proc.
+    15 ProcfsRead "procfs.read" provides [VALUE PROCESS];
+    /// Somebody writes to a file of /proc.
+    16 ProcfsWrite "procfs.write" provides [VALUE PROCESS];
+    /// A packet passes a netfilter hook.
+    17 Netfilter "netfilter" provides [TRACE_ARGUMENTS];
 }
 
 impl ProbeKind {

@@ -15,6 +15,7 @@
 //! 5 Histogram  map:u16, count,sum,min,max: i64, buckets:u32, i64 each
 //! 6 Exit
 //! 7 Command    length:u16, bytes          (system())
+//! 8 Symbols    length:u16, bytes          (addresses in hexadecimal, to be named)
 //! ```
 //! The arguments of a format are as many and of the kinds its pieces say.
 
@@ -38,6 +39,8 @@ pub enum Tag {
     Exit = 6,
     /// A shell command.
     Command = 7,
+    /// Addresses of a stack, which the loader names and prints a line each.
+    Symbols = 8,
 }
 
 impl Tag {
@@ -51,6 +54,7 @@ impl Tag {
             5 => Tag::Histogram,
             6 => Tag::Exit,
             7 => Tag::Command,
+            8 => Tag::Symbols,
             _ => return None,
         })
     }

@@ -3,8 +3,10 @@
 
 use super::body::Body;
 use super::fold::constant;
+use crate::elaborate::variables::{TRACE_ARGUMENT, trace_argument};
+use crate::registers::register;
 use crate::types::calls::{is_context_function, printing};
-use frontend_syntax::ast::{self, Expression};
+use frontend_syntax::ast::{self, Expression, ExpressionKind};
 use frontend_syntax::{Diagnostic, Span};
 use vm_spec::helper::HelperId;
 use vm_spec::ids::{Reg, StrReg};
@@ -86,6 +88,14 @@ impl<'p> Body<'_, 'p> {
 
     /// `int_arg(1)` and its kin, `returnval()`.
     fn context_function(&mut self, name: &str, arguments: &'p [Expression], to: Reg, token: Span) {
+        if name == TRACE_ARGUMENT {
+            let word = arguments.first().and_then(constant).and_then(trace_argument);
+            let word = word.unwrap_or(ContextWord::TraceArgument(0));
+            return self.context_word(name, word, to, token);
+        }
+        if matches!(name, "register" | "u_register") {
+            return self.register_function(name, arguments, to, token);
+        }
         let index = match arguments.first().and_then(constant) {
             Some(n @ 1..=6) => n as u8 - 1,
             _ => 0,
@@ -98,6 +108,20 @@ impl<'p> Body<'_, 'p> {
             (_, true) => ContextWord::SyscallArgument(index),
             (_, false) => ContextWord::Argument(index),
         };
+        self.context_word(name, word, to, token);
+        let extend: Option<fn(Reg, Reg, i32) -> Insn> = match name {
+            "int_arg" | "s32_arg" => Some(asm::shri),
+            "uint_arg" | "u32_arg" => Some(asm::ushri),
+            _ => None,
+        };
+        if let Some(extend) = extend {
+            self.emit(asm::shli(to, to, 32), token);
+            self.emit(extend(to, to, 32), token);
+        }
+    }
+
+    /// A word of the context, if this kind of probe has it.
+    fn context_word(&mut self, name: &str, word: ContextWord, to: Reg, token: Span) {
         let provided = self.kind.map_or(Needs::KNOWN, ProbeKind::provides);
         if !word.needs().within(provided) {
             let message = format!("{name}() has no meaning in this kind of probe");
@@ -111,14 +135,18 @@ impl<'p> Body<'_, 'p> {
             word => word.needs(),
         });
         self.emit(asm::ctx(to, word), token);
-        let extend: Option<fn(Reg, Reg, i32) -> Insn> = match name {
-            "int_arg" | "s32_arg" => Some(asm::shri),
-            "uint_arg" | "u32_arg" => Some(asm::ushri),
-            _ => None,
+    }
+
+    /// `register("eax")` extends the sign of what is narrower than a long, `u_register` not.
+    fn register_function(&mut self, name: &str, arguments: &'p [Expression], to: Reg, token: Span) {
+        let Some(ExpressionKind::Text(text)) = arguments.first().map(|e| &e.kind) else { return };
+        let Some(found) = register(&String::from_utf8_lossy(text)) else { return };
+        self.context_word(name, ContextWord::Register(found.number), to, token);
+        let Some(shift) = 64i32.checked_sub(found.bits.into()).filter(|shift| *shift > 0) else {
+            return;
         };
-        if let Some(extend) = extend {
-            self.emit(asm::shli(to, to, 32), token);
-            self.emit(extend(to, to, 32), token);
-        }
+        self.emit(asm::shli(to, to, shift), token);
+        let extend = if name == "register" { asm::shri } else { asm::ushri };
+        self.emit(extend(to, to, shift), token);
     }
 }

@@ -2,9 +2,11 @@
 //! Types of calls: printing functions, functions of the script, helpers.
 
 use super::{Body, Pass, Want};
+use crate::elaborate::variables::TRACE_ARGUMENT;
 use crate::format_string;
 use crate::names::similar;
 use crate::program::{Known, Type};
+use crate::registers::register;
 use frontend_syntax::ast::{self, Expression, ExpressionKind};
 use frontend_syntax::{Diagnostic, Span};
 use vm_spec::helper::HelperId;
@@ -62,6 +64,9 @@ pub(crate) fn is_context_function(name: &str) -> bool {
             | "u64_arg"
             | "returnval"
             | "__syscall_number"
+            | "register"
+            | "u_register"
+            | TRACE_ARGUMENT
     )
 }
 
@@ -96,6 +101,23 @@ impl Pass<'_> {
                 }
                 return None;
             }
+            "register" | "u_register" => {
+                self.arity(function, arguments, 1);
+                for argument in arguments {
+                    let ExpressionKind::Text(text) = &argument.kind else {
+                        let message = format!("{name}() takes the literal name of a register");
+                        self.error(Diagnostic::semantic(message, argument.span));
+                        continue;
+                    };
+                    let text = String::from_utf8_lossy(text);
+                    if register(&text).is_none() {
+                        let message = format!("unknown register name '{text}'");
+                        self.error(Diagnostic::semantic(message, argument.span));
+                    }
+                }
+                return Some((Type::Long, span));
+            }
+            TRACE_ARGUMENT => return Some((Type::Long, span)),
             _ if is_context_function(name) => {
                 self.arity(
                     function,

@@ -226,6 +226,8 @@ fn run_blob(blob: &Blob, plan: &Plan) -> Result<ExitCode, Problem> {
         target: plan.target,
         output: plan.output.clone(),
         buffer_megabytes: plan.buffer,
+        timing: plan.timing,
+        rotation: plan.rotation,
         timeout: plan.timeout.map(|seconds| Duration::from_secs(seconds.into())),
         ..RunOptions::default()
     };

@@ -63,6 +63,7 @@ fn go(options: &Staprun) -> Result<Ended, Box<dyn std::error::Error>> {
         command: options.command.clone(),
         target: options.target,
         output: options.output.clone(),
+        rotation: options.rotation,
         buffer_megabytes: options.buffer,
         overrides: options.globals(),
         interval: options.reader_timeout.map(|ms| Duration::from_millis(ms.into())),

@@ -346,25 +346,14 @@ const FLAGS: &[Flag<Stap>] = &[
             Ok(())
         }),
     ),
-    but(
-        Refused(NOT_YET),
-        flag(
-            'S',
-            Value("MB[,N]"),
-            "start another output file after so many MB, keep N",
-            |s, text| {
-                s.rotation = Some(Rotation::parse(text)?);
-                Ok(())
-            },
-        ),
-    ),
-    but(
-        Refused(NOT_YET),
-        flag('t', Nothing, "count and time the probes", |s, _| {
-            s.timing = true;
-            Ok(())
-        }),
-    ),
+    flag('S', Value("MB[,N]"), "start another output file after so many MB, keep N", |s, text| {
+        s.rotation = Some(Rotation::parse(text)?);
+        Ok(())
+    }),
+    flag('t', Nothing, "count and time the probes", |s, _| {
+        s.timing = true;
+        Ok(())
+    }),
     but(Refused(NOT_YET), flag('l', Value("PROBE"), "list probe points", ignore)),
     but(
         Refused(NOT_YET),

@@ -191,18 +191,10 @@ const FLAGS: &[Flag<Staprun>] = &[
             Ok(())
         }),
     ),
-    but(
-        Refused(NOT_YET),
-        flag(
-            'S',
-            Value("MB[,N]"),
-            "start another output file after so many MB, keep N",
-            |s, text| {
-                s.rotation = Some(Rotation::parse(text)?);
-                Ok(())
-            },
-        ),
-    ),
+    flag('S', Value("MB[,N]"), "start another output file after so many MB, keep N", |s, text| {
+        s.rotation = Some(Rotation::parse(text)?);
+        Ok(())
+    }),
     flag('T', Value("MS"), "look for output at least so often", reader_timeout),
     flag('C', Value("WHEN"), "colour messages: auto, always, never", |s, text| {
         s.color = Color::parse("-C", text)?;

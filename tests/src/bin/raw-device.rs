@@ -119,6 +119,7 @@ fn load_of(words: &[u64], attachments: &[AttachRecord]) -> Load {
         image_bytes: size_of_val(words) as u32,
         attachment_count: attachments.len() as u32,
         attachments: attachments.as_ptr().addr() as u64,
+        lock_attempts: 1,
         ..Load::default()
     }
 }
@@ -337,7 +338,13 @@ fn wrong_fields(words: &[u64]) -> Result<(), Failure> {
     let kernel = 0xffff_ffff_8100_0000;
     let cases = [
         ("version", Load { abi_version: ABI_VERSION + 1, ..good }, Errno::EPROTO),
-        ("flags", Load { flags: 1, ..good }, Errno::EINVAL),
+        ("flags", Load { flags: 1 << 31, ..good }, Errno::EINVAL),
+        ("no attempt at a lock", Load { lock_attempts: 0, ..good }, Errno::EINVAL),
+        (
+            "endless waits",
+            Load { lock_attempts: 100_000, lock_pause_us: 1000, ..good },
+            Errno::EINVAL,
+        ),
         ("ring of 0", Load { ring_bytes: 0, ..good }, Errno::EINVAL),
         ("ring of 5000", Load { ring_bytes: 5000, ..good }, Errno::EINVAL),
         ("ring too large", Load { ring_bytes: 1 << 31, ..good }, Errno::EINVAL),

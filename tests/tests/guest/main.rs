@@ -2,10 +2,15 @@
 //! Every golden script and every guest test on every kernel. Each kernel boots once;
 //! a kernel that does not boot fails all of its tests.
 
+mod chaos;
+mod counts;
 mod device;
+mod kinds;
+mod script;
 mod sessions;
 mod steps;
 mod syscalls;
+mod table;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::sync::{Arc, Mutex};
@@ -20,26 +25,26 @@ pub(crate) type Check = fn(&mut Guest) -> Result<(), String>;
 /// A guest that boots when the first test asks for it.
 #[derive(Clone)]
 struct Shared {
-    series: Series,
+    machine: Machine,
     guest: Arc<Mutex<Option<Result<Guest, String>>>>,
 }
 
 impl Shared {
-    fn new(series: Series) -> Shared {
-        Shared { series, guest: Arc::default() }
+    fn new(machine: Machine) -> Shared {
+        Shared { machine, guest: Arc::default() }
     }
 
     fn with(&self, check: impl FnOnce(&mut Guest) -> Result<(), String>) -> Result<(), Failed> {
         let mut slot = self.guest.lock().map_err(|_| "an earlier test died with the guest")?;
-        match slot.get_or_insert_with(|| boot(self.series)) {
+        match slot.get_or_insert_with(|| boot(self.machine)) {
             Ok(guest) => Ok(check(guest)?),
             Err(error) => Err(format!("no guest: {error}").into()),
         }
     }
 }
 
-fn boot(series: Series) -> Result<Guest, String> {
-    let mut guest = Guest::boot(Machine::new(series)).map_err(|error| error.to_string())?;
+fn boot(machine: Machine) -> Result<Guest, String> {
+    let mut guest = Guest::boot(machine).map_err(|error| error.to_string())?;
     let loaded = guest.run("insmod /stapvm.ko", Duration::from_secs(60));
     let loaded = loaded.map_err(|error| error.to_string())?;
     if loaded.status != 0 {
@@ -64,7 +69,7 @@ fn main() {
     };
     let mut trials = Vec::new();
     for series in Series::ALL {
-        let shared = Shared::new(series);
+        let shared = Shared::new(Machine::new(series));
         for (kind, cases) in [("golden", &golden), ("language", &language)] {
             for case in cases.iter().filter(|case| case.is_for(series)).cloned() {
                 let shared = shared.clone();
@@ -72,11 +77,23 @@ fn main() {
                 trials.push(Trial::test(name, move || shared.with(|guest| case.check(guest))));
             }
         }
-        for &(name, check) in sessions::CHECKS.iter().chain(device::CHECKS).chain(syscalls::CHECKS)
+        for &(name, check) in sessions::CHECKS
+            .iter()
+            .chain(device::CHECKS)
+            .chain(syscalls::CHECKS)
+            .chain(kinds::CHECKS)
         {
             let shared = shared.clone();
             trials.push(Trial::test(format!("{series}::{name}"), move || shared.with(check)));
         }
+        let shared = Shared::new(Machine { cpus: 4, ..Machine::new(series) });
+        let chaos = if script::is_whole() { chaos::CHECKS } else { &[] };
+        for &(name, check) in counts::CHECKS.iter().chain(chaos) {
+            let shared = shared.clone();
+            trials.push(Trial::test(format!("{series}::{name}"), move || shared.with(check)));
+        }
     }
+    let names: Vec<String> = trials.iter().map(|trial| trial.name().to_owned()).collect();
+    trials.push(Trial::test("probes::table", move || Ok(table::check(&names)?)));
     libtest_mimic::run(&arguments, trials).exit();
 }

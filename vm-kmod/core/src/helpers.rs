@@ -5,6 +5,7 @@
 mod calendar;
 mod groups;
 mod quoted;
+mod symbols;
 mod text;
 
 use crate::fault::Fault;
@@ -70,8 +71,29 @@ pub(crate) fn call(m: &mut Machine<'_>, window: &mut Window, insn: Word) -> Resu
         H::Log => return log(m, insn.c()),
         H::Warn => return message(m, Tag::Warning, insn.c()),
         H::System => return message(m, Tag::Command, insn.c()),
-        H::Execname | H::ParentExecname | H::ProbePoint | H::ProbeFunction => {
-            let length = m.host.helper_string(id, m.strings.room().bytes);
+        H::Execname
+        | H::ParentExecname
+        | H::ProbePoint
+        | H::ProbeFunction
+        | H::Value
+        | H::Backtrace
+        | H::SymbolName
+        | H::SymbolData
+        | H::UserBacktrace
+        | H::HitFunction
+        | H::HitModule
+        | H::ModuleOf
+        | H::SessionName => {
+            let length = m.host.helper_string(id, [x, y], m.strings.room().bytes);
+            return give(m, insn, length);
+        }
+        H::SetValue | H::AppendValue => {
+            m.host.helper_put(id, string(0));
+            return Ok(());
+        }
+        H::PrintSymbols => return message(m, Tag::Symbols, insn.c()),
+        H::SprintSymbols => {
+            let length = symbols::sprint(m, insn.c());
             return give(m, insn, length);
         }
         H::KernelString => return memory_string(m, insn, Space::Kernel, x as u64, i64::MAX),

@@ -26,10 +26,13 @@ pub trait Host {
     fn helper_long(&mut self, id: HelperId, arguments: [i64; 2]) -> i64;
 
     /// A helper that asks the world and gives a string ([`HelperId::Execname`],
-    /// [`HelperId::ParentExecname`], [`HelperId::ProbePoint`],
-    /// [`HelperId::ProbeFunction`]). Returns the bytes written to `out`; what does
-    /// not fit is left off.
-    fn helper_string(&mut self, id: HelperId, out: &mut [u8]) -> usize;
+    /// [`HelperId::ProbePoint`] and their like), with its long arguments. Returns the
+    /// bytes written to `out`; what does not fit is left off.
+    fn helper_string(&mut self, id: HelperId, arguments: [i64; 2], out: &mut [u8]) -> usize;
+
+    /// A helper that gives a string to the world ([`HelperId::SetValue`],
+    /// [`HelperId::AppendValue`]). Of no effect unless the host has a use for it.
+    fn helper_put(&mut self, _id: HelperId, _text: &[u8]) {}
 
     /// A word of the probe's context. The verifier has proved that the probe's kind
     /// provides it.

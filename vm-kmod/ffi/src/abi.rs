@@ -41,9 +41,17 @@ unsafe extern "C" {
     pub(crate) fn stapvm_glue_helper_string(
         hit: *mut Hit,
         helper: u32,
+        a: i64,
+        b: i64,
         out: *mut u8,
         room: usize,
     ) -> usize;
+    pub(crate) fn stapvm_glue_helper_put(
+        hit: *mut Hit,
+        helper: u32,
+        text: *const u8,
+        length: usize,
+    );
     pub(crate) fn stapvm_glue_context_word(hit: *mut Hit, word: u32) -> i64;
     pub(crate) fn stapvm_glue_read_kernel(address: u64, out: *mut u8, length: usize) -> c_int;
     pub(crate) fn stapvm_glue_read_user(address: u64, out: *mut u8, length: usize) -> c_int;

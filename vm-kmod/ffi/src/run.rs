@@ -40,12 +40,17 @@ impl Host for KernelHost<'_> {
         unsafe { abi::stapvm_glue_helper_long(self.hit.get(), id as u32, a, b) }
     }
 
-    fn helper_string(&mut self, id: HelperId, out: &mut [u8]) -> usize {
-        // SAFETY: as above; the glue writes at most `out.len()` bytes.
-        let length = unsafe {
-            abi::stapvm_glue_helper_string(self.hit.get(), id as u32, out.as_mut_ptr(), out.len())
-        };
-        length.min(out.len())
+    fn helper_string(&mut self, id: HelperId, [a, b]: [i64; 2], out: &mut [u8]) -> usize {
+        let (bytes, room) = (out.as_mut_ptr(), out.len());
+        // SAFETY: as above; the glue writes at most `room` bytes.
+        let length =
+            unsafe { abi::stapvm_glue_helper_string(self.hit.get(), id as u32, a, b, bytes, room) };
+        length.min(room)
+    }
+
+    fn helper_put(&mut self, id: HelperId, text: &[u8]) {
+        // SAFETY: as above; the glue reads `text.len()` bytes.
+        unsafe { abi::stapvm_glue_helper_put(self.hit.get(), id as u32, text.as_ptr(), text.len()) }
     }
 
     #[inline]

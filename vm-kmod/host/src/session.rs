@@ -188,10 +188,10 @@ impl Host for SessionHost<'_> {
         self.world.helper_long(id, arguments)
     }
 
-    fn helper_string(&mut self, id: HelperId, out: &mut [u8]) -> usize {
+    fn helper_string(&mut self, id: HelperId, arguments: [i64; 2], out: &mut [u8]) -> usize {
         let declared = id.info().needs.within(self.needs());
         self.check(declared, || format!("helper {id:?} without its needs"));
-        self.world.helper_string(id, out)
+        self.world.helper_string(id, arguments, out)
     }
 
     fn context_word(&mut self, word: ContextWord) -> i64 {

@@ -184,7 +184,7 @@ impl World {
         self.random.checked_rem(bound).unwrap_or(0)
     }
 
-    pub(crate) fn helper_string(&self, id: HelperId, out: &mut [u8]) -> usize {
+    pub(crate) fn helper_string(&self, id: HelperId, _: [i64; 2], out: &mut [u8]) -> usize {
         let text: &[u8] = match id {
             HelperId::Execname => &self.task.execname,
             HelperId::ParentExecname => &self.task.parent_execname,

@@ -373,7 +373,7 @@ impl Host for Nothing {
     fn helper_long(&mut self, _: HelperId, _: [i64; 2]) -> i64 {
         0
     }
-    fn helper_string(&mut self, _: HelperId, out: &mut [u8]) -> usize {
+    fn helper_string(&mut self, _: HelperId, _: [i64; 2], out: &mut [u8]) -> usize {
         out[..4].copy_from_slice(b"text");
         4
     }

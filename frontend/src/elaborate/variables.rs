@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! `$` variables that belong to a kind of probe and not to a type: they become calls of
+//! helpers, so that the passes behind this one know nothing of them.
+
+use super::points::ContextVariables;
+use frontend_syntax::ast::{Block, Expression, ExpressionKind, Name, TargetBase, TargetVariable};
+use frontend_syntax::visit::{children_mut, expressions_mut};
+use vm_spec::probe::ContextWord;
+
+/// Arguments of a tracepoint that can be asked for.
+const TRACE_ARGUMENTS: u8 = 12;
+/// In the order in which the kernel's side passes them.
+const NETFILTER: [&str; 5] = ["$hooknum", "$skb", "$in", "$out", "$pf"];
+
+/// The function that gives an argument of a tracepoint or hook; its argument is the number,
+/// from 1.
+pub(crate) const TRACE_ARGUMENT: &str = "__trace_argument";
+
+/// Rewrites a handler's body.
+pub(super) fn rewrite(block: &mut Block, variables: ContextVariables) {
+    if variables != ContextVariables::None {
+        expressions_mut(block, &mut |e| expression(e, variables));
+    }
+}
+
+fn expression(e: &mut Expression, variables: ContextVariables) {
+    let nothing = number(0, e);
+    if let ExpressionKind::Assign { operator, target, value } = &mut e.kind
+        && variables == ContextVariables::Value
+        && is_named(target, "$value")
+    {
+        // `.=` is the only operator for strings.
+        let function = if operator.is_some() { "__value_append" } else { "__value_set" };
+        expression(value, variables);
+        let argument = std::mem::replace(&mut **value, nothing);
+        e.kind = call(function, vec![argument], e);
+        return;
+    }
+    if let ExpressionKind::Defined(inner) = &e.kind
+        && replacement(inner, variables).is_some()
+    {
+        e.kind = ExpressionKind::Number(1);
+        return;
+    }
+    if let Some(kind) = replacement(e, variables) {
+        e.kind = kind;
+        return;
+    }
+    children_mut(e, &mut |child| expression(child, variables));
+}
+
+fn name_of(e: &Expression) -> Option<&str> {
+    match &e.kind {
+        ExpressionKind::Target(TargetVariable {
+            base: TargetBase::Name(name),
+            selectors,
+            address_of: false,
+        }) if selectors.is_empty() => Some(name),
+        _ => None,
+    }
+}
+
+fn is_named(e: &Expression, name: &str) -> bool {
+    name_of(e) == Some(name)
+}
+
+/// What a variable stands for.
+fn replacement(e: &Expression, variables: ContextVariables) -> Option<ExpressionKind> {
+    let name = name_of(e)?;
+    let argument = match variables {
+        ContextVariables::None => return None,
+        ContextVariables::Value => {
+            return (name == "$value").then(|| call("__value", Vec::new(), e));
+        }
+        ContextVariables::TraceArguments => {
+            let n: u8 = name.strip_prefix("$arg")?.parse().ok()?;
+            (1..=TRACE_ARGUMENTS).contains(&n).then_some(n)?
+        }
+        ContextVariables::Netfilter => {
+            let at = NETFILTER.iter().position(|known| *known == name)?;
+            u8::try_from(at).ok()?.checked_add(1)?
+        }
+    };
+    Some(call(TRACE_ARGUMENT, vec![number(argument.into(), e)], e))
+}
+
+/// The word of the context behind [`TRACE_ARGUMENT`].
+pub(crate) fn trace_argument(n: i64) -> Option<ContextWord> {
+    let n = u8::try_from(n).ok().filter(|n| (1..=TRACE_ARGUMENTS).contains(n))?;
+    Some(ContextWord::TraceArgument(n.checked_sub(1)?))
+}
+
+fn number(n: i64, at: &Expression) -> Expression {
+    Expression { kind: ExpressionKind::Number(n), span: at.span, token: at.token }
+}
+
+fn call(function: &str, arguments: Vec<Expression>, at: &Expression) -> ExpressionKind {
+    let function = Name { text: function.to_owned(), span: at.token };
+    ExpressionKind::Call { function, arguments }
+}

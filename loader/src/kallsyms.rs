@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Names of the kernel's addresses, for stacks that are only printed: the kernel gathers
+//! the addresses, and nobody waits for it to look names up.
+
+use std::cell::OnceCell;
+use std::fs;
+use std::time::{Duration, Instant};
+
+/// A module may have come since the symbols were read.
+const STALE: Duration = Duration::from_secs(5);
+
+/// The kernel's symbols, read when the first address is to be named.
+#[derive(Debug, Default)]
+pub struct Kallsyms {
+    table: OnceCell<Table>,
+}
+
+#[derive(Debug)]
+struct Table {
+    /// Sorted by address.
+    symbols: Vec<Symbol>,
+    read: Instant,
+}
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Symbol {
+    address: u64,
+    name: String,
+    module: Option<String>,
+}
+
+impl Kallsyms {
+    /// `name+0x1/0x20 [module]`, or the address as a number.
+    pub fn name(&mut self, address: u64) -> String {
+        if let Some(name) = self.table.get_or_init(Table::read).name(address) {
+            return name;
+        }
+        if self.table.get().is_some_and(|table| table.read.elapsed() > STALE) {
+            self.table = OnceCell::from(Table::read());
+        }
+        let table = self.table.get_or_init(Table::read);
+        table.name(address).unwrap_or_else(|| format!("{address:#x}"))
+    }
+
+    /// The lines of a stack: its addresses are hexadecimal, with blanks between.
+    pub fn lines(&mut self, stack: &str) -> String {
+        let line = |word: &str| {
+            let address = u64::from_str_radix(word.trim_start_matches("0x"), 16).unwrap_or(0);
+            format!(" {word} : {}\n", self.name(address))
+        };
+        stack.split_ascii_whitespace().map(line).collect()
+    }
+}
+
+impl Table {
+    fn read() -> Table {
+        // Without it addresses stay numbers.
+        Table::parse(&fs::read_to_string("/proc/kallsyms").unwrap_or_default())
+    }
+
+    fn parse(text: &str) -> Table {
+        let mut symbols: Vec<Symbol> = text.lines().filter_map(symbol).collect();
+        symbols.sort();
+        Table { symbols, read: Instant::now() }
+    }
+
+    fn name(&self, address: u64) -> Option<String> {
+        let after = self.symbols.partition_point(|symbol| symbol.address <= address);
+        let last = self.symbols.get(after.checked_sub(1)?)?;
+        // Of several names for one address the kernel tells the first.
+        let first = self.symbols.partition_point(|symbol| symbol.address < last.address);
+        let symbol = self.symbols.get(first)?;
+        let end = self.symbols.get(after)?.address;
+        let (offset, size) = (address - symbol.address, end - symbol.address);
+        let module = symbol.module.as_deref().unwrap_or("kernel");
+        Some(format!("{}+{offset:#x}/{size:#x} [{module}]", symbol.name))
+    }
+}
+
+/// The symbol of a line about text.
+fn symbol(line: &str) -> Option<Symbol> {
+    let mut fields = line.split_ascii_whitespace();
+    let (address, kind, name) = (fields.next()?, fields.next()?, fields.next()?);
+    if !matches!(kind, "t" | "T" | "w" | "W") {
+        return None;
+    }
+    let address = u64::from_str_radix(address, 16).ok()?;
+    let module = fields.next().map(|module| module.trim_matches(['[', ']']).to_owned());
+    Some(Symbol { address, name: name.to_owned(), module })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Table;
+
+    const TEXT: &str = "ffffffff81000000 T first\n\
+                        ffffffff81000010 t second\n\
+                        ffffffff81000010 t also_second\n\
+                        ffffffff81000020 D data\n\
+                        ffffffff81000030 T third\t[ext4]\n\
+                        ffffffff81000040 T end\n";
+
+    #[test]
+    fn addresses_are_named() {
+        let table = Table::parse(TEXT);
+        let name = |address| table.name(address);
+        assert_eq!(name(0xffff_ffff_8100_0000).as_deref(), Some("first+0x0/0x10 [kernel]"));
+        assert_eq!(name(0xffff_ffff_8100_0018).as_deref(), Some("also_second+0x8/0x20 [kernel]"));
+        assert_eq!(name(0xffff_ffff_8100_0031).as_deref(), Some("third+0x1/0x10 [ext4]"));
+        assert_eq!(name(0xffff_ffff_8100_0041), None);
+        assert_eq!(name(0x10), None);
+    }
+}

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Kinds of probe, against a module that does what it is told (tests/module): hits are
+//! counted one by one, in every context, and probes come and go with the module.
+
+use crate::Check;
+use crate::script::{Run, load_test_module, sh};
+use tests::guest::Guest;
+
+/// The tests by name.
+pub(crate) const CHECKS: &[(&str, Check)] = &[
+    ("kinds::module_functions", module_functions),
+    ("kinds::contexts", contexts),
+    ("kinds::modules_come_and_go", modules_come_and_go),
+    ("kinds::module_tracepoints_come_and_go", module_tracepoints_come_and_go),
+    ("kinds::watched_data", watched_data),
+    ("kinds::statements", statements),
+    ("kinds::low_stack", low_stack),
+    ("kinds::reentrancy", reentrancy),
+    ("kinds::maxactive", maxactive),
+    ("kinds::input", input),
+    ("kinds::listing_and_refusals", refusals),
+];
+
+fn module_functions(guest: &mut Guest) -> Result<(), String> {
+    load_test_module(guest)?;
+    Run::script(
+        r#"global entries, returns, kprobes, exported, values, wrong
+        probe module("stapvm_test").function("stapvm_test_target") { entries++ wrong += pointer_arg(1) < 0 }
+        probe module("stapvm_t*").function("stapvm_test_targ*").return { returns++ values += returnval() }
+        probe kprobe.module("stapvm_test").function("stapvm_test_target") { kprobes++ }
+        probe module("stapvm_test").function("*").exported { exported++ }
+        probe end { printf("%d %d %d %d %d %d\n", entries, returns, kprobes, exported, values, wrong) }"#,
+    )
+    .command("echo hit 100 >/proc/stapvm_test")
+    // 0 to 99, each with 1 and the letter t added.
+    .prints(guest, "100 100 100 100 16650 0\n")
+}
+
+fn contexts(guest: &mut Guest) -> Result<(), String> {
+    load_test_module(guest)?;
+    Run::script(
+        r#"global n, by, s, text
+        function count(what) { n++ by[what, cpu()]++ s <<< 1 text = what . execname() }
+        probe module("stapvm_test").function("stapvm_test_target") { count("task") }
+        probe module("stapvm_test").function("stapvm_test_in_irq") { count("irq") }
+        probe module("stapvm_test").function("stapvm_test_in_softirq") { count("softirq") }
+        probe module("stapvm_test").function("stapvm_test_in_nmi") { count("nmi") printf("%s", "") }
+        probe end {
+            foreach ([what+, processor] in by) printf("%s %d\n", what, by[what, processor])
+            printf("%d %d %d\n", n, @count(s), strlen(text) > 3)
+        }"#,
+    )
+    .command("for c in hit irq softirq nmi; do echo $c 50 >/proc/stapvm_test; done")
+    .prints(guest, "irq 50\nnmi 50\nsoftirq 50\ntask 50\n200 200 1\n")
+}
+
+fn modules_come_and_go(guest: &mut Guest) -> Result<(), String> {
+    sh(guest, "rmmod stapvm_test 2>/dev/null; true")?;
+    Run::script(
+        r#"global hits, inits, returns
+        probe module("stapvm_test").function("stapvm_test_target") { hits++ }
+        probe module("stapvm_test").function("stapvm_test_at_i*") { inits++ }
+        probe module("stapvm_test").function("stapvm_test_target").return { returns++ }
+        probe end { printf("%d %d %d\n", hits, inits, returns) }"#,
+    )
+    .command(
+        "for n in 1 2 3; do insmod /stapvm_test.ko; echo hit $n >/proc/stapvm_test; \
+         rmmod stapvm_test; done",
+    )
+    .prints(guest, "6 3 6\n")
+}
+
+fn module_tracepoints_come_and_go(guest: &mut Guest) -> Result<(), String> {
+    load_test_module(guest)?;
+    Run::script(
+        r#"global hits, sum, text
+        probe kernel.tracepoint("stapvm_test_event") { hits++ sum += $arg1 text = kernel_string($arg2) }
+        probe end { printf("%d %d %s\n", hits, sum, text) }"#,
+    )
+    .command(
+        "echo event 10 >/proc/stapvm_test; rmmod stapvm_test; insmod /stapvm_test.ko; \
+         echo event 5 >/proc/stapvm_test",
+    )
+    .prints(guest, "15 55 text\n")
+}
+
+fn watched_data(guest: &mut Guest) -> Result<(), String> {
+    load_test_module(guest)?;
+    Run::script(
+        r#"global writes, place
+        probe kernel.data("stapvm_test_variable").write { writes++ place = probemod() }
+        probe end { printf("%d %s\n", writes, place) }"#,
+    )
+    .command("echo data 100 >/proc/stapvm_test")
+    .prints(guest, "100 stapvm_test\n")
+}
+
+/// An address by its number: the module's function, as /proc/kallsyms has it.
+fn statements(guest: &mut Guest) -> Result<(), String> {
+    load_test_module(guest)?;
+    let line = sh(guest, "grep ' stapvm_test_in_irq' /proc/kallsyms")?.stdout;
+    let address = line.split_whitespace().next().ok_or("no stapvm_test_in_irq")?;
+    let script = format!(
+        "global one, two, name\nprobe kernel.statement(0x{address}).absolute {{ one++ name = symname(addr()) }}\n\
+         probe kprobe.statement(0x{address}).absolute {{ two += register(\"rdi\") > 0 }}\n\
+         probe end {{ printf(\"%d %d %s\\n\", one, two, name) }}"
+    );
+    Run::script(&script)
+        .command("echo irq 20 >/proc/stapvm_test")
+        .prints(guest, "20 20 stapvm_test_in_irq\n")
+}
+
+fn low_stack(guest: &mut Guest) -> Result<(), String> {
+    load_test_module(guest)?;
+    let outcome = Run::script(
+        r#"global deep
+        probe module("stapvm_test").function("stapvm_test_deep") { deep++ }
+        probe end { printf("%d\n", deep) }"#,
+    )
+    .command("echo deep 5000 >/proc/stapvm_test; echo deep 1000 >/proc/stapvm_test")
+    .run(guest)?;
+    if outcome.stdout != "1\n"
+        || !outcome.stderr.contains("WARNING: Number of errors: 0, skipped probes: 1\n")
+        || !outcome.stderr.contains("WARNING: Skipped due to low stack: 1\n")
+    {
+        return Err(format!("one hit should be handled, one skipped: {outcome:?}"));
+    }
+    Ok(())
+}
+
+/// A handler that reads memory, and a probe of what it reads memory with.
+fn reentrancy(guest: &mut Guest) -> Result<(), String> {
+    load_test_module(guest)?;
+    let outcome = Run::script(
+        r#"global targets, reads
+        probe module("stapvm_test").function("stapvm_test_target") { targets += kernel_string(pointer_arg(2)) == "text" }
+        probe kernel.function("copy_from_kernel_nofault") { reads++ }
+        probe end { printf("%d %d\n", targets, reads >= 0) }"#,
+    )
+    .options("-D MAXSKIPPED=1000")
+    .command("echo hit 50 >/proc/stapvm_test")
+    .run(guest)?;
+    let skipped = "WARNING: Skipped due to reentrancy: ";
+    if outcome.status != 0 || outcome.stdout != "50 1\n" || !outcome.stderr.contains(skipped) {
+        return Err(format!("reads of the handler should be skipped: {outcome:?}"));
+    }
+    Ok(())
+}
+
+fn maxactive(guest: &mut Guest) -> Result<(), String> {
+    let outcome = Run::script(
+        r#"global returns
+        probe kernel.function("*_nanosleep").return.maxactive(1) { returns++ }
+        probe end { println(returns > 0 ? "some" : "none") }"#,
+    )
+    .options("-D MAXSKIPPED=1000")
+    .command("for n in 1 2 3 4 5; do sleep 1 & done; wait")
+    .run(guest)?;
+    if outcome.stdout != "some\n" || !outcome.stderr.contains("Skipped due to missed kretprobe on ")
+    {
+        return Err(format!("some returns should be missed and counted: {outcome:?}"));
+    }
+    Ok(())
+}
+
+fn input(guest: &mut Guest) -> Result<(), String> {
+    guest
+        .write_file(
+            "/tmp/input.stp",
+            br#"global characters
+            probe input.char { characters++ }
+            probe input.line { printf("line: %s", line) if (line == "end\n") exit() }
+            probe end { printf("%d\n", characters) }"#,
+        )
+        .map_err(|error| error.to_string())?;
+    let outcome = sh(guest, "(sleep 2; echo one; echo end; sleep 3) | stap input.stp")?;
+    if outcome.stdout != "line: one\nline: end\n8\n" {
+        return Err(format!("lines and characters should be seen: {outcome:?}"));
+    }
+    Ok(())
+}
+
+/// Points that are not there, and what is said of them.
+fn refusals(guest: &mut Guest) -> Result<(), String> {
+    for (point, wanted) in [
+        ("kernel.function(\"no_such_function\")", "no match for kernel.function"),
+        ("module(\"no_such_module\").function(\"f\")", "no match for module("),
+        ("kernel.trace(\"no_such_event\")", "probe kernel.trace(\"no_such_event\") registration"),
+        ("kernel.data(\"no_such_data\").write", "no match for kernel.data"),
+        ("kernel.statement(0xffffffff81000001).absolute", "registration error"),
+        ("perf.hw.cpu_cycles", "registration error"),
+        ("process(\"/bin/ls\").function(\"main\")", "user-space probes are not there yet"),
+        ("kernel.function(\"vfs_read\").inline", "inlined functions need debug information"),
+        ("netfilter.hook(\"NF_X\").pf(\"NFPROTO_IPV4\")", "unknown hook 'NF_X' of NFPROTO_IPV4"),
+        ("timer.s(0)", "timer interval must be greater than 0"),
+    ] {
+        let text = format!("probe {point} {{ println(1) }}");
+        let outcome = Run::script(&text).run(guest)?;
+        if outcome.status == 0 || !outcome.stderr.contains(wanted) {
+            return Err(format!("{point} should be refused with {wanted:?}: {outcome:?}"));
+        }
+    }
+    Ok(())
+}
