@@ -13,7 +13,7 @@ RELEASE := target/$(TARGET)/release
 STATIC := CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static"
 DEMO_LOAD := while :; do /bin/busybox ls /proc; /bin/busybox cat /proc/version; done
 
-.PHONY: chaos faults help demo test setup build module guest bench examples check unit guest-test install install-programs test-install fuzz oracle clean
+.PHONY: chaos faults help demo test setup build module guest bench examples check unit guest-test install install-programs test-install fuzz differential oracle clean
 
 help:
 	@echo "make demo       boot a 6.1 kernel and run tests/demo.stp there"
@@ -22,6 +22,9 @@ help:
 	@echo "make chaos      kill, fail, stall and overload sessions for a long time, with counts"
 	@echo "make bench      instructions per hit and start-up times (BENCH=w3 for one, RECORD=1 to keep)"
 	@echo "make examples   compiles Debian's SystemTap examples for 6.1 and 6.12, says why not (EXAMPLE=name for some)"
+	@echo "make fuzz       every fuzz target for 10 minutes (FUZZ=script for one, FUZZ_SECONDS=60)"
+	@echo "make differential   100000 random programs, compiled and evaluated (PROGRAMS=1000)"
+	@echo "make oracle     our accept and reject cases, put to Debian's stap"
 	@echo "make install    binaries, tapset and module for the running kernel (PREFIX, DESTDIR)"
 	@echo "make install-programs   the same without the module, for packages"
 	@echo "make setup      install what build and tests need (Debian 12, root)"
@@ -69,6 +72,15 @@ test: setup
 examples: setup build
 	@[ -d /usr/share/systemtap/examples ] || bash tests/setup/examples.sh
 	@$(RELEASE)/example-scripts $(EXAMPLE)
+
+# The short form of both is part of the tests.
+FUZZ_SECONDS ?= 600
+fuzz:
+	@fuzz/run.sh $(FUZZ_SECONDS) $(FUZZ)
+
+PROGRAMS ?= 100000
+differential:
+	@PROPTEST_CASES=$(PROGRAMS) cargo test --quiet --release -p loader --test differential -- --nocapture
 
 # Ask Debian's stap about our accept and reject cases.
 ORACLE ?= -r 6.12.117+deb12-cloud-amd64

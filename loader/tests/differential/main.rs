@@ -6,7 +6,7 @@
 //! tree       programs, made of a stream of choices, and their text
 //! evaluate   what they print, by walking the tree
 //! ```
-//! `PROPTEST_CASES` says how many programs are tried.
+//! `PROPTEST_CASES` says how many programs are tried; `make differential` tries 100000.
 
 mod evaluate;
 mod tree;
@@ -15,6 +15,8 @@ use frontend::{Compiler, Request};
 use loader::compile::TargetKernel;
 use loader::output::Printer;
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use std::cell::Cell;
 use tree::Program;
 use vm_host::{Session, World};
 use vm_spec::blob::Blob;
@@ -60,26 +62,37 @@ fn run(blob: &Blob) -> (String, String) {
     (text(out), text(err))
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(2000),
-        max_shrink_iters: 2000,
-        ..ProptestConfig::default()
-    })]
-
-    #[test]
-    fn bytecode_does_what_the_tree_says(choices in prop::collection::vec(any::<u8>(), 0..600)) {
-        let program = Program::of(&choices);
-        let text = program.text();
-        let (out, err) = run(&compile(&text));
-        let wanted = evaluate::run(&program);
-        prop_assert_eq!(&out, &wanted.out, "{}", text);
-        match wanted.fault {
-            None => prop_assert_eq!(err, "", "{}", text),
-            Some(fault) => {
-                let error = format!("ERROR: {fault}");
-                prop_assert!(err.starts_with(&error), "{} is not {}\n{}", err, error, text);
-            }
+fn check(choices: &[u8], faults: &Cell<u32>) -> Result<(), TestCaseError> {
+    let program = Program::of(choices);
+    let text = program.text();
+    let (out, err) = run(&compile(&text));
+    let wanted = evaluate::run(&program);
+    prop_assert_eq!(&out, &wanted.out, "{}", text);
+    match wanted.fault {
+        None => prop_assert_eq!(err, "", "{}", text),
+        Some(fault) => {
+            faults.set(faults.get() + 1);
+            let error = format!("ERROR: {fault}");
+            prop_assert!(err.starts_with(&error), "{} is not {}\n{}", err, error, text);
         }
     }
+    Ok(())
+}
+
+#[test]
+fn bytecode_does_what_the_tree_says() {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(2000);
+    let config = ProptestConfig {
+        cases,
+        max_shrink_iters: 2000,
+        source_file: Some(file!()),
+        ..ProptestConfig::default()
+    };
+    let faults = Cell::new(0);
+    let programs = prop::collection::vec(any::<u8>(), 0..600);
+    let result = TestRunner::new(config).run(&programs, |choices| check(&choices, &faults));
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+    println!("{cases} programs agree; {} of them end with a run-time error", faults.get());
 }

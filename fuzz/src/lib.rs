@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What must hold for any bytes.
+//!
+//! ```text
+//! syntax   a script: lexer, preprocessor, parser; what is printed is read again
+//! script   a script: the whole compiler; what it makes is verified and runs
+//! regex    an expression and a text: tables, groups, and the answer of another engine
+//! image    a program: the verifier; what it accepts can be listed, and runs to an end
+//! blob     a file: the reader of blobs
+//! record   output of a handler: its reader
+//! btf      types of a kernel: their reader, and walks through them
+//! ```
+//! Each is a plain function that panics if something is wrong. The binaries of this
+//! package give them to libFuzzer (`make fuzz`); `tests/short.rs` calls them with
+//! mutations of the seeds in every test run.
+#![forbid(unsafe_code)]
+
+mod program;
+mod scripts;
+pub mod seeds;
+
+pub use program::{blob, btf, image, record};
+pub use scripts::{regex, script, syntax};
+
+/// A property of any bytes: it panics where it does not hold.
+pub type Property = fn(&[u8]);
+
+/// All of them, by name.
+pub const TARGETS: [(&str, Property); 7] = [
+    ("syntax", syntax),
+    ("script", script),
+    ("regex", regex),
+    ("image", image),
+    ("blob", blob),
+    ("record", record),
+    ("btf", btf),
+];

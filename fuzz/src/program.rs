@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Properties of what programs consist of.
+
+use debuginfo::btf::Btf;
+use debuginfo::{Source, Types, walk};
+use std::io;
+use vm_core::map;
+use vm_host::{Session, World};
+use vm_spec::blob::Blob;
+use vm_spec::disasm;
+use vm_spec::ids::ProbeId;
+use vm_spec::record::Reader;
+use vm_spec::relocation::{Path, Root, Step};
+use vm_spec::verify::verify;
+
+/// Programs with larger maps are verified only: to clear them takes all the time.
+const MAX_MAP_WORDS: u64 = 1 << 18;
+/// The same of programs that may run for long.
+const MAX_STEPS: u32 = 20_000;
+
+/// Any words: the verifier answers; what it accepts can be listed and runs to an end.
+///
+/// # Panics
+/// If that does not hold.
+pub fn image(data: &[u8]) {
+    let words: Vec<u64> = data.as_chunks().0.iter().map(|w| u64::from_le_bytes(*w)).collect();
+    let Ok(verified) = verify(&words) else { return };
+    let image = *verified.image();
+    let mut text = String::new();
+    disasm::listing(&image, &disasm::NoNotes, &mut text).expect("a String takes all");
+    let small = map::storage_words_needed(&image) <= MAX_MAP_WORDS;
+    if !small || image.probes.iter().any(|probe| probe.steps > MAX_STEPS) {
+        return;
+    }
+    let Ok(mut session) = Session::new(verified, World::fixed()) else { return };
+    for probe in 0..image.probes.len().min(16) as u32 {
+        let run = session.run(ProbeId(probe));
+        assert_eq!(run.violations, Vec::<String>::new());
+    }
+}
+
+/// Any bytes: a blob or an error; what is read can be written.
+///
+/// # Panics
+/// If that does not hold.
+pub fn blob(data: &[u8]) {
+    if let Ok(blob) = Blob::decode(data) {
+        let written = blob.encode().expect("what was read can be written");
+        assert_eq!(Blob::decode(&written).as_ref(), Ok(&blob));
+    }
+}
+
+/// Any payload: the reader of output items never reads outside it.
+pub fn record(data: &[u8]) {
+    let mut reader = Reader::new(data);
+    while !reader.is_empty() {
+        if reader.tag().is_err() || reader.string().is_err() {
+            break;
+        }
+    }
+}
+
+struct Bytes(Vec<u8>);
+
+impl Source for Bytes {
+    fn btf(&self, module: Option<&str>) -> io::Result<Vec<u8>> {
+        module.is_none().then(|| self.0.clone()).ok_or(io::ErrorKind::NotFound.into())
+    }
+
+    fn name(&self) -> String {
+        "any bytes".to_owned()
+    }
+}
+
+/// Any bytes: type information or an error; every type in it can be asked.
+pub fn btf(data: &[u8]) {
+    let Ok(btf) = Btf::new(data.to_vec(), None) else { return };
+    let names: Vec<String> = btf.own_types().take(64).map(|id| btf.name(id).to_owned()).collect();
+    let types = Types::new(Box::new(Bytes(data.to_vec())));
+    for name in names {
+        let _ = types.functions(None, &name);
+        let _ = types.tracepoint(None, &name);
+        let root = Root::Type(name);
+        for steps in [vec![], vec![Step::Member("x".to_owned())], vec![Step::Element(3)]] {
+            let path = Path { root: root.clone(), module: None, steps };
+            if let Ok(found) = walk(&types, &path) {
+                let _ = (found.ty.text(), found.ty.size(), found.ty.member_names());
+                let _ = (found.ty.fields(), found.ty.enumerators());
+            }
+        }
+    }
+}

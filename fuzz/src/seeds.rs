@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What fuzzing starts from: the scripts of the tests and what they become.
+
+use debuginfo::btf::build::Builder;
+use frontend::{Compiler, Request};
+use frontend_syntax::Environment;
+use std::path::{Path, PathBuf};
+
+struct Kernel;
+
+impl Environment for Kernel {
+    fn kernel_release(&self) -> &'static str {
+        "6.12.0"
+    }
+
+    fn config(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The scripts of `tests/language`.
+fn language() -> Vec<Vec<u8>> {
+    let folder = root().join("tests/language");
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "stp"));
+    paths.sort();
+    paths.into_iter().filter_map(|path| std::fs::read(path).ok()).collect()
+}
+
+/// Each line of the accept and reject cases is a script.
+fn lines() -> Vec<Vec<u8>> {
+    let folders = ["frontend/tests/accept_reject", "frontend/syntax/tests/accept_reject"];
+    let files = folders
+        .iter()
+        .flat_map(|folder| ["accept.txt", "reject.txt"].map(|name| root().join(folder).join(name)));
+    let texts = files.filter_map(|path| std::fs::read_to_string(path).ok());
+    texts
+        .flat_map(|text| text.lines().map(|line| line.as_bytes().to_vec()).collect::<Vec<_>>())
+        .collect()
+}
+
+fn compiled(script: &[u8]) -> Option<vm_spec::blob::Blob> {
+    let defines = [("MAXMAPENTRIES".to_owned(), "16".to_owned())];
+    let request = Request { defines: &defines, ..Request::new("seed", script, &Kernel) };
+    let mut compiler = Compiler::new(request);
+    let analyzed = compiler.parse().and_then(|parsed| compiler.analyze(parsed)).ok()?;
+    compiler.translate(&analyzed).ok()
+}
+
+fn expressions() -> Vec<Vec<u8>> {
+    [
+        ("a", "bab"),
+        ("^(a|ab)(c|bcd)(d*)$", "abcd"),
+        ("[[:alpha:]_][^a-c]{2,3}", "x--"),
+        ("(a*)*b|c+?$", "aab"),
+        ("\\.\\(x{1,}\\)", ".(xx)"),
+        ("(foo|foobar)(bar)?", "foobar"),
+    ]
+    .map(|(pattern, text)| format!("{pattern}\0{text}").into_bytes())
+    .into()
+}
+
+fn types() -> Vec<u8> {
+    let mut builder = Builder::default();
+    let int = builder.integer("int", 4, true);
+    let many = builder.array(int, 3);
+    let inner = builder.structure("", 8, &[("x", int, 0, 0), ("y", int, 32, 5)]);
+    let outer = builder.structure("outer", 24, &[("", inner, 0, 0), ("many", many, 64, 0)]);
+    let pointer = builder.pointer(outer);
+    builder.typedef("outer_t", outer);
+    builder.enumeration("color", &[("RED", 0), ("BLUE", -1)]);
+    builder.function("work", int, &[("o", pointer), ("n", int)]);
+    builder.finish()
+}
+
+/// The seeds of a target.
+pub fn seeds(target: &str) -> Vec<Vec<u8>> {
+    let scripts = || language().into_iter().chain(lines());
+    match target {
+        "syntax" | "script" => scripts().collect(),
+        "regex" => expressions(),
+        "image" => {
+            let bytes = |blob: vm_spec::blob::Blob| {
+                blob.image.iter().flat_map(|word| word.to_le_bytes()).collect()
+            };
+            language().iter().filter_map(|script| compiled(script)).map(bytes).collect()
+        }
+        "blob" => {
+            let blobs = language().into_iter().filter_map(|script| compiled(&script));
+            blobs.filter_map(|blob| blob.encode().ok()).collect()
+        }
+        "btf" => vec![types()],
+        // Records have no seeds: they are short, and their items are read one by one.
+        _ => vec![vec![0; 16]],
+    }
+}

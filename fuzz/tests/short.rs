@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Every fuzz target with its seeds and some mutations of them, the same in each run.
+
+use fuzz::{Property, TARGETS, seeds};
+
+/// Mutations of all seeds of a target together.
+const MUTATIONS: usize = 3000;
+
+/// xorshift64*
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let number = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32;
+        number as usize % bound.max(1)
+    }
+}
+
+/// One to three changes: a byte, a piece of another seed, a piece left out or doubled.
+fn mutated(seed: &[u8], other: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut bytes = seed.to_vec();
+    for _ in 0..=random.below(3) {
+        let at = random.below(bytes.len() + 1);
+        let end = (at + random.below(24)).min(bytes.len());
+        match random.below(5) {
+            0 | 1 => {
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte = random.below(256) as u8;
+                }
+            }
+            2 => drop(bytes.drain(at..end)),
+            3 => {
+                let piece = bytes[at..end].to_vec();
+                bytes.splice(at..at, piece);
+            }
+            _ => {
+                let from = random.below(other.len() + 1);
+                let to = (from + random.below(48)).min(other.len());
+                bytes.splice(at..end, other[from..to].iter().copied());
+            }
+        }
+    }
+    bytes
+}
+
+fn holds(target: &str) {
+    let (_, property): (_, Property) =
+        *TARGETS.iter().find(|(name, _)| *name == target).expect("a target");
+    let seeds = seeds::seeds(target);
+    assert!(!seeds.is_empty(), "no seeds for {target}");
+    for seed in &seeds {
+        property(seed);
+    }
+    let mut random = Random(0x1234_5678_9abc_def1);
+    for _ in 0..MUTATIONS {
+        let seed = &seeds[random.below(seeds.len())];
+        let other = &seeds[random.below(seeds.len())];
+        let bytes = mutated(seed, other, &mut random);
+        let result = std::panic::catch_unwind(|| property(&bytes));
+        assert!(result.is_ok(), "{target}: {:?}", String::from_utf8_lossy(&bytes));
+    }
+}
+
+#[test]
+fn scripts_are_parsed() {
+    holds("syntax");
+}
+
+#[test]
+fn scripts_are_compiled() {
+    holds("script");
+}
+
+#[test]
+fn expressions_are_compiled() {
+    holds("regex");
+}
+
+#[test]
+fn images_are_verified() {
+    holds("image");
+}
+
+#[test]
+fn blobs_are_read() {
+    holds("blob");
+}
+
+#[test]
+fn records_are_read() {
+    holds("record");
+}
+
+#[test]
+fn types_are_read() {
+    holds("btf");
+}
