@@ -348,7 +348,11 @@ fn source_map(
 fn token(text: &str) -> String {
     let is_letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '$');
     let word = |text: &str| text.chars().take_while(|c| is_letter(*c)).collect::<String>();
+    let line = text.lines().next().unwrap_or_default();
     match text.chars().next() {
+        // Of a chain through kernel data, what could not be read is named whole.
+        Some('$') if line.contains("->") => format!("identifier '{line}'"),
+        Some('@') if line.contains("->") => format!("operator '{line}'"),
         Some(c) if c.is_ascii_digit() => format!("number '{}'", word(text)),
         Some(c) if is_letter(c) => match word(text).as_str() {
             "if" | "for" | "while" | "foreach" | "try" | "delete" | "return" | "next" | "break"

@@ -8,6 +8,7 @@
 //! ```text
 //! place      what $name means where it stands
 //! rewrite    statements and expressions; @defined decides which code is reached
+//! autocast   what variables and results of functions point to
 //! chain      $name->member[index]: one selector after the other
 //! bundle     $$vars and its like
 //! pretty     $name$ and $name$$
@@ -16,6 +17,7 @@
 //! A probe whose handler looks at `$name` is one for each function that its wildcard
 //! matches, since each has other names; other wildcards stay patterns.
 
+mod autocast;
 mod bundle;
 mod chain;
 pub(crate) mod operation;
@@ -56,6 +58,8 @@ struct Resolver<'r> {
     tables: Tables,
     functions: Vec<crate::program::Function>,
     problems: Vec<Problem>,
+    /// What the results of functions point to.
+    results: autocast::Pointees,
     guru: bool,
 }
 
@@ -66,8 +70,10 @@ pub(crate) fn resolve(program: &mut Program, types: Option<&Types>, guru: bool) 
         tables: Tables::default(),
         functions: Vec::new(),
         problems: Vec::new(),
+        results: autocast::Pointees::new(),
         guru,
     };
+    resolver.learn_results(program);
     let mut diagnostics = Vec::new();
     for probe in std::mem::take(&mut program.probes) {
         for probe in resolver.expanded(probe, &mut diagnostics) {
@@ -132,6 +138,9 @@ impl Resolver<'_> {
             return;
         }
         let mut place = Place::of_probe(&probe);
+        for body in &probe.bodies {
+            self.learn_variables(body, &mut place);
+        }
         if let Some(condition) = &mut probe.condition {
             let mut own = (**condition).clone();
             self.expression(&mut own, &mut place);
@@ -167,6 +176,7 @@ impl Resolver<'_> {
             }
             let mut place = Place::of_function();
             let mut own = (*function.body).clone();
+            self.learn_variables(&own, &mut place);
             self.block(&mut own, &mut place);
             function.body = Rc::new(own);
             let problems = std::mem::take(&mut self.problems);

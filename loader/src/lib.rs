@@ -7,6 +7,7 @@
 //! program    programs in files
 //! compile    (stap only) the frontend's passes with their pass lines
 //! attach     probe points -> attach records of this kernel
+//! listing    (stap only) -l and -L
 //! types      where the types of a kernel are
 //! relocate   relocations -> numbers of this kernel
 //! device     /dev/stapvm: ioctls and mapped rings; all `unsafe` of this crate
@@ -27,6 +28,7 @@ pub mod disasm;
 pub mod histogram;
 pub mod kallsyms;
 pub mod library;
+pub mod listing;
 pub mod options;
 pub mod output;
 pub mod program;

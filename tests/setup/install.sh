@@ -37,7 +37,7 @@ newest() {
 
 kernel() {
 	local series=$1 pattern=$2 folder=$guests/$1 release
-	if [ -s "$folder/release" ] && [ -s "$folder/vmlinuz" ]; then
+	if [ -s "$folder/release" ] && [ -s "$folder/vmlinuz" ] && [ -s "$folder/brd.ko" ]; then
 		release=$(cat "$folder/release")
 		[ -d "/usr/src/linux-headers-$release" ] && return
 	else
@@ -52,6 +52,13 @@ kernel() {
 	(cd "$folder" && apt-get download -qq "linux-image-$release-unsigned")
 	dpkg-deb -x "$folder"/linux-image-*.deb "$folder/unpacked"
 	cp "$folder/unpacked/boot/vmlinuz-$release" "$folder/vmlinuz"
+	# A block device for the tests that look at block I/O.
+	local disk
+	disk=$(find "$folder/unpacked" -name 'brd.ko*')
+	case $disk in
+	*.xz) xz -dc "$disk" >"$folder/brd.ko" ;;
+	*) cp "$disk" "$folder/brd.ko" ;;
+	esac
 	rm -rf "$folder/unpacked" "$folder"/*.deb
 	echo "$release" >"$folder/release"
 }

@@ -105,8 +105,10 @@ pub fn build(series: Series) -> Result<Vec<u8>, MissingFile> {
         archive.program(&format!("usr/bin/{name}"), &read(&binaries.join(name))?);
     }
     archive.program("bin/bench-load", &read(&binaries.join("bench-load"))?);
+    archive.program("bin/types-load", &read(&binaries.join("types-load"))?);
     let folder = series.folder(root());
     archive.program("stapvm.ko", &read(&folder.join("stapvm.ko"))?);
+    archive.program("brd.ko", &read(&folder.join("brd.ko"))?);
     // Where the loader looks for modules that are not loaded.
     let release = String::from_utf8_lossy(&read(&folder.join("release"))?).trim().to_owned();
     let modules = format!("lib/modules/{release}");

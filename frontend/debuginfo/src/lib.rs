@@ -8,6 +8,7 @@
 //! ty         one type: what it is, its members, its name in C
 //! function   prototypes, and where the calling convention puts arguments
 //! path       a way through types, walked: the answers to relocations
+//! oracle     what must hold of any bytes, for tests and fuzzers
 //! near       advice for names that do not exist
 //! ```
 //! The compiler asks here for names and types, and the loader asks the same questions
@@ -21,6 +22,7 @@ pub mod btf;
 pub mod elf;
 mod function;
 mod near;
+pub mod oracle;
 mod path;
 mod ty;
 mod types;

@@ -3,6 +3,7 @@
 
 use debuginfo::btf::build::Builder;
 use debuginfo::btf::{Btf, BtfError};
+use debuginfo::oracle::{ask_everything, sample};
 use debuginfo::{PathError, Place, Source, Types, answer, walk};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -25,62 +26,8 @@ impl Source for Bytes {
     }
 }
 
-/// A struct with what structs can have, and functions that take it.
-fn kernel() -> Builder {
-    let mut b = Builder::default();
-    let int = b.integer("int", 4, true);
-    let unsigned = b.integer("unsigned int", 4, false);
-    let long = b.integer("long", 8, true);
-    let character = b.integer("char", 1, false);
-    let short = b.integer("short", 2, true);
-    let name = b.array(character, 16);
-    let inner = b.structure("inner", 8, &[("x", int, 0, 0), ("y", short, 32, 0)]);
-    let inners = b.array(inner, 3);
-    let to_inner = b.pointer(inner);
-    let to_to_inner = b.pointer(to_inner);
-    let anonymous = b.structure("", 8, &[("left", int, 0, 0), ("right", int, 32, 0)]);
-    let either = b.union("", 8, &[("", anonymous, 0, 0), ("whole", long, 0, 0)]);
-    let color = b.enumeration("color", &[("RED", 0), ("GREEN", 5), ("NONE", -1)]);
-    let outer = b.structure(
-        "outer",
-        112,
-        &[
-            ("number", int, 0, 0),
-            ("low", unsigned, 32, 3),
-            ("high", int, 35, 5),
-            ("inner", inner, 64, 0),
-            ("pointer", to_inner, 128, 0),
-            ("pointers", to_to_inner, 192, 0),
-            ("name", name, 256, 0),
-            ("inners", inners, 384, 0),
-            ("", either, 576, 0),
-            ("color", color, 640, 0),
-        ],
-    );
-    let named = b.typedef("outer_t", outer);
-    let fixed = b.constant(named);
-    let to_outer = b.pointer(fixed);
-    let pair = b.structure("pair", 16, &[("a", long, 0, 0), ("b", long, 64, 0)]);
-    let large = b.structure("large", 24, &[("a", long, 0, 0)]);
-    b.function("plain", int, &[("o", to_outer), ("n", int), ("c", character)]);
-    b.function("nothing", 0, &[]);
-    b.function("by_value", pair, &[("small", inner), ("pair", pair), ("large", large), ("n", int)]);
-    b.function(
-        "many",
-        int,
-        &[("a", int), ("b", int), ("c", int), ("d", int), ("e", int), ("f", int), ("g", int)],
-    );
-    b.function("twice", int, &[("a", int)]);
-    b.function("twice", int, &[("b", int)]);
-    b.function("__traceiter_event", int, &[("__data", to_outer), ("o", to_outer), ("flag", int)]);
-    b.variable("counter", long);
-    b.forward("later");
-    b.enumeration64("wide", &[("BIG", 1 << 40)]);
-    b
-}
-
 fn types() -> Types {
-    types_of(kernel().finish())
+    types_of(sample().finish())
 }
 
 fn types_of(bytes: Vec<u8>) -> Types {
@@ -231,7 +178,7 @@ fn names_of_types_are_systemtaps() {
 
 #[test]
 fn modules_build_upon_the_kernel() {
-    let kernel = kernel().finish();
+    let kernel = sample().finish();
     let base = Arc::new(Btf::new(kernel.clone(), None).unwrap());
     let mut b = Builder::on(&base);
     let outer = base.named("outer")[0];
@@ -251,63 +198,22 @@ fn modules_build_upon_the_kernel() {
     assert!(types.btf(Some("other")).is_err());
 }
 
-/// Everything that can be asked of damaged types.
-fn ask_all(bytes: Vec<u8>) {
-    let types = types_of(bytes);
-    let paths = [
-        of_type("outer", "inners.2.y"),
-        of_type("outer", "pointers.*.*.x"),
-        of_type("outer", "left"),
-        of_type("outer", "high"),
-        parameter("plain", "o", "*.name.3"),
-        parameter("by_value", "n", ""),
-        path(Root::Return { function: "plain".to_owned() }, ""),
-        path(Root::Variable("counter".to_owned()), ""),
-    ];
-    for path in paths {
-        let questions = [
-            Question::Exists,
-            Question::Load,
-            Question::Offset,
-            Question::Size,
-            Question::BitUnit,
-            Question::BitsAbove,
-            Question::BitsBelow,
-            Question::Word,
-            Question::Enumerator("RED".to_owned()),
-        ];
-        for question in questions {
-            let relocation = Relocation { question, path: path.clone(), guards: Vec::new() };
-            if let Ok(number) = answer(&types, &relocation) {
-                let kind = relocation.slot_kind();
-                assert!(vm_spec::relocation::fits(kind, number), "{relocation}: {number:#x}");
-            }
-        }
-    }
-    for name in types.function_names(None).unwrap_or_default() {
-        for function in types.functions(None, &name).unwrap_or_default() {
-            function.arguments.iter().for_each(|argument| drop(argument.ty.text()));
-        }
-    }
-    let _ = types.tracepoint(None, "event").map(|found| found.map(|f| f.returns.text()));
-}
-
 proptest! {
     #[test]
     fn damaged_types_are_refused_or_answered(
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
     ) {
-        let mut bytes = kernel().finish();
+        let mut bytes = sample().finish();
         for (at, value) in damage {
             let length = bytes.len();
             bytes[at.index(length)] ^= value;
         }
-        ask_all(bytes);
+        ask_everything(bytes);
     }
 
     #[test]
     fn truncated_types_are_refused(cut in 1..2000usize) {
-        let mut bytes = kernel().finish();
+        let mut bytes = sample().finish();
         let length = bytes.len();
         bytes.truncate(length.saturating_sub(cut));
         let refused = matches!(Btf::new(bytes, None), Err(BtfError::Truncated { .. }));
@@ -319,7 +225,7 @@ proptest! {
         if with_magic {
             bytes.splice(0..0, [0x9f, 0xeb, 1, 0]);
         }
-        ask_all(bytes.clone());
+        ask_everything(bytes.clone());
         let _ = debuginfo::elf::btf_of(bytes);
     }
 }

@@ -6,6 +6,7 @@
 //! offset. Selecting a member only makes the path longer; going through a pointer loads
 //! it, and the path goes on from what it points to.
 
+use super::autocast::unknown;
 use super::operation::Operation;
 use super::place::{Names, Place};
 use super::{Problem, Resolver, types_problem};
@@ -77,8 +78,10 @@ impl Resolver<'_> {
         };
         let mut end = e.token;
         for selector in selectors {
+            // What is loaded on the way to it is what came before.
+            let before = end;
             end = e.token.to(selector_span(selector, end));
-            chain = self.select(chain, selector, e.token, end, place)?;
+            chain = self.select(chain, selector, before, end, place)?;
         }
         if let Some(depth) = pretty {
             return self.pretty(chain, depth, end, place);
@@ -119,9 +122,8 @@ impl Resolver<'_> {
                 let module = self.module_with_type(&name, module.as_deref(), place, token)?;
                 (Root::Type(name), module)
             }
-            TargetBase::Value(_) => {
-                let message = "the type of what is selected from is not known: use @cast";
-                return Err(Problem::new(message, token));
+            TargetBase::Value(value) => {
+                return self.pointee(value, place).ok_or_else(|| unknown(token));
             }
         };
         Ok(Path { root, module, steps: Vec::new() })
@@ -243,7 +245,7 @@ impl Resolver<'_> {
         &mut self,
         mut chain: Chain,
         selector: &Selector,
-        token: Span,
+        before: Span,
         end: Span,
         place: &mut Place,
     ) -> Result<Chain, Problem> {
@@ -251,7 +253,7 @@ impl Resolver<'_> {
             Selector::Member(name) => {
                 let mut depth = 0;
                 while chain.at.ty.shape() == Shape::Pointer && depth < 8 {
-                    chain = self.dereference(chain, end, place)?;
+                    chain = self.dereference(chain, before, place)?;
                     depth += 1;
                 }
                 self.step(chain, Step::Member(name.text.clone()), name.span)
@@ -262,7 +264,7 @@ impl Resolver<'_> {
                 self.index(chain, index, end, place)
             }
             Selector::Pretty(_) => {
-                Err(Problem::new("only the end of an expression can be printed whole", token))
+                Err(Problem::new("only the end of an expression can be printed whole", end))
             }
         }
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Where a target variable stands: what `$name` can mean there.
 
+use super::autocast::Pointees;
 use super::operation::KeptId;
 use crate::program::Probe;
 use frontend_syntax::ast::Statement;
@@ -32,13 +33,22 @@ pub(super) struct Place {
     /// What is kept from the entry: as the script has it, with the guards there, and its
     /// number.
     pub(super) kept: Vec<(String, KeptId)>,
+    /// What variables point to.
+    pub(super) variables: Pointees,
     /// The statements that keep it.
     pub(super) entry: Vec<Statement>,
 }
 
 impl Place {
     pub(super) fn new(names: Names, module: Option<String>) -> Place {
-        Place { names, module, guards: Vec::new(), kept: Vec::new(), entry: Vec::new() }
+        Place {
+            names,
+            module,
+            guards: Vec::new(),
+            kept: Vec::new(),
+            variables: Pointees::new(),
+            entry: Vec::new(),
+        }
     }
 
     pub(super) fn of_function() -> Place {

@@ -5,6 +5,7 @@ use frontend::Request;
 use loader::compile::{
     Compiled, PassFailed, Stopwatch, TargetKernel, Wanted, compile, running_release,
 };
+use loader::listing::{Detail, list};
 use loader::options::plan::{Here, Plan, Source};
 use loader::options::stap::{Instead, Runtime, Stap, TABLE};
 use loader::options::{Mode, OptionError};
@@ -85,6 +86,7 @@ fn go(plan: &Plan) -> Result<ExitCode, Problem> {
             say(*instead, plan)?;
             return Ok(ExitCode::SUCCESS);
         }
+        Mode::List(pattern, detail) => return listed(pattern, *detail, plan),
         Mode::Script(source) => source,
     };
     for notice in &plan.notices {
@@ -114,6 +116,17 @@ fn go(plan: &Plan) -> Result<ExitCode, Problem> {
         eprintln!("Pass 4: compiled bytecode into \"{}.sbc\" {}", plan.module, watch.text());
     }
     if last { Ok(ExitCode::SUCCESS) } else { run_blob(&blob, plan) }
+}
+
+fn listed(pattern: &str, detail: Detail, plan: &Plan) -> Result<ExitCode, Problem> {
+    let kernel = TargetKernel::new(&plan.release, &plan.language);
+    let types = plan.types.clone().types();
+    let lines = list(pattern, detail, &types, &kernel);
+    let lines = lines.map_err(|error| Problem::Other(error.to_string()))?;
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    // A reader that has gone away has seen enough.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(if lines.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn say(instead: Instead, plan: &Plan) -> Result<(), Problem> {

@@ -5,6 +5,7 @@
 use super::flag::OptionError;
 use super::names::{self, Color, Rotation};
 use super::stap::{Instead, Runtime, Stap};
+use crate::listing::Detail;
 use crate::types::Kernel;
 use frontend_syntax::preprocess::{LANGUAGE_VERSION, compare_versions};
 use nix::sys::resource::Resource;
@@ -26,6 +27,8 @@ pub struct Here<'a> {
 pub enum Mode {
     /// Say this and end.
     Instead(Instead),
+    /// List the probe points that this matches.
+    List(String, Detail),
     /// Compile a script, and run it unless an earlier pass is the last.
     Script(Source),
 }
@@ -132,6 +135,10 @@ impl Plan {
         let mut operands = stap.operands.into_iter();
         let mode = match (stap.instead, stap.scripts.as_slice()) {
             (Some(instead), _) => Mode::Instead(instead),
+            (None, _) if stap.list.is_some() => {
+                let (pattern, detail) = stap.list.unwrap_or((String::new(), Detail::Name));
+                Mode::List(pattern, detail)
+            }
             (None, [text]) => Mode::Script(Source::Text(text.clone())),
             (None, []) => Mode::Script(match operands.next() {
                 Some(name) if name == "-" => Source::StandardInput,

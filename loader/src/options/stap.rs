@@ -3,6 +3,7 @@
 
 use super::flag::{Effect, Flag, OptionError, Table, Takes};
 use super::names::{self, Color, Rotation};
+use crate::listing::Detail;
 use nix::sys::resource::Resource;
 
 const NO_C: &str = "no C is compiled";
@@ -44,6 +45,8 @@ pub enum Runtime {
 pub struct Stap {
     /// -h, -V and their like.
     pub instead: Option<Instead>,
+    /// -l, -L
+    pub list: Option<(String, Detail)>,
     /// -e
     pub scripts: Vec<String>,
     /// -E
@@ -354,11 +357,14 @@ const FLAGS: &[Flag<Stap>] = &[
         s.timing = true;
         Ok(())
     }),
-    but(Refused(NOT_YET), flag('l', Value("PROBE"), "list probe points", ignore)),
-    but(
-        Refused(NOT_YET),
-        flag('L', Value("PROBE"), "list probe points and their variables", ignore),
-    ),
+    flag('l', Value("PROBE"), "list probe points", |s, text| {
+        s.list = Some((text.to_owned(), Detail::Name));
+        Ok(())
+    }),
+    flag('L', Value("PROBE"), "list probe points and their variables", |s, text| {
+        s.list = Some((text.to_owned(), Detail::Variables));
+        Ok(())
+    }),
     but(
         Refused(NOT_YET),
         long(&["dump-probe-types"], Nothing, "list kinds of probe points", ignore),

@@ -11,6 +11,7 @@ mod sessions;
 mod steps;
 mod syscalls;
 mod table;
+mod types;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::sync::{Arc, Mutex};
@@ -77,12 +78,14 @@ fn main() {
                 trials.push(Trial::test(name, move || shared.with(|guest| case.check(guest))));
             }
         }
-        for &(name, check) in sessions::CHECKS
-            .iter()
-            .chain(device::CHECKS)
-            .chain(syscalls::CHECKS)
-            .chain(kinds::CHECKS)
-        {
+        let checks = [
+            sessions::CHECKS,
+            device::CHECKS,
+            syscalls::CHECKS,
+            types::CHECKS,
+            kinds::CHECKS,
+        ];
+        for &(name, check) in checks.into_iter().flatten() {
             let shared = shared.clone();
             trials.push(Trial::test(format!("{series}::{name}"), move || shared.with(check)));
         }

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! `stap -l` and `-L`: the probe points that a pattern matches, with what `$names` their
+//! handlers can look at. All of it comes from the kernel's types; files and lines, which
+//! SystemTap adds, only debug symbols tell.
+
+use debuginfo::{Function, Place, Shape, Types, TypesError};
+use frontend_syntax::ast::{Item, Literal, ProbePoint};
+use frontend_syntax::preprocess::glob;
+use frontend_syntax::{Environment, ParseOptions, SourceMap, parse};
+use std::collections::BTreeMap;
+use std::fs;
+
+const EVENTS: [&str; 2] =
+    ["/sys/kernel/tracing/available_events", "/sys/kernel/debug/tracing/available_events"];
+/// What every tracepoint has a function of.
+const TRACE_PREFIX: &str = "__traceiter_";
+
+/// How much is told of each point.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Detail {
+    /// Its name (`-l`).
+    Name,
+    /// And its variables (`-L`).
+    Variables,
+}
+
+/// Why there is no list.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// It is no probe point.
+    #[error("'{0}' is not a probe point")]
+    Syntax(String),
+    /// Points of this kind are not listed.
+    #[error(
+        "points of {0} cannot be listed: kernel.function, module().function and kernel.trace can"
+    )]
+    Kind(String),
+    /// There are no types.
+    #[error(transparent)]
+    Types(#[from] TypesError),
+}
+
+/// The probe points that a pattern matches, sorted.
+///
+/// # Errors
+/// [`ListError`]; a pattern that matches nothing gives an empty list.
+pub fn list(
+    pattern: &str,
+    detail: Detail,
+    types: &Types,
+    environment: &dyn Environment,
+) -> Result<Vec<String>, ListError> {
+    let mut lines = Vec::new();
+    for point in points(pattern, environment)? {
+        lines.extend(one(&point, detail, types)?);
+    }
+    lines.sort_unstable();
+    lines.dedup();
+    Ok(lines)
+}
+
+fn points(pattern: &str, environment: &dyn Environment) -> Result<Vec<ProbePoint>, ListError> {
+    let mut map = SourceMap::new();
+    let file = map.add("<pattern>", format!("probe {pattern} {{}}").as_bytes());
+    let parsed = parse(&map, file, &ParseOptions { arguments: &[], environment, guru: false });
+    let syntax = || ListError::Syntax(pattern.to_owned());
+    if parsed.diagnostics.iter().any(frontend_syntax::Diagnostic::is_error) {
+        return Err(syntax());
+    }
+    match parsed.script.items.into_iter().next() {
+        Some(Item::Probe(probe)) => Ok(probe.points),
+        _ => Err(syntax()),
+    }
+}
+
+fn argument(point: &ProbePoint, component: usize) -> Option<String> {
+    match point.components.get(component)?.argument.as_ref()? {
+        Literal::Text(text) => Some(String::from_utf8_lossy(text).into_owned()),
+        Literal::Number(_) => None,
+    }
+}
+
+fn one(point: &ProbePoint, detail: Detail, types: &Types) -> Result<Vec<String>, ListError> {
+    let name = |n: usize| point.components.get(n).map_or("", |c| c.name.text.as_str());
+    let rest: Vec<&str> = point.components.iter().skip(2).map(|c| c.name.text.as_str()).collect();
+    match (name(0), name(1), rest.as_slice(), argument(point, 1)) {
+        ("kernel" | "module", "function", [] | ["call" | "return" | "exported"], Some(pattern)) => {
+            let module = argument(point, 0);
+            let suffix = rest.first().map_or(String::new(), |word| format!(".{word}"));
+            functions(module.as_deref(), &pattern, &suffix, detail, types)
+        }
+        ("kernel", "trace" | "tracepoint", [], Some(pattern)) => {
+            tracepoints(&pattern, detail, types)
+        }
+        (first, ..) => Err(ListError::Kind(first.to_owned())),
+    }
+}
+
+fn functions(
+    module: Option<&str>,
+    pattern: &str,
+    suffix: &str,
+    detail: Detail,
+    types: &Types,
+) -> Result<Vec<String>, ListError> {
+    // Which file a function comes from, the types do not tell.
+    let pattern = pattern.split('@').next().unwrap_or_default();
+    let scope = module.map_or("kernel".to_owned(), |module| format!("module(\"{module}\")"));
+    let mut lines = Vec::new();
+    for name in matching(types, module, pattern, "")? {
+        let mut line = format!("{scope}.function(\"{name}\"){suffix}");
+        if detail == Detail::Variables {
+            let found = types.functions(module, &name)?;
+            // Of several functions with one name, nothing can be said that holds for all.
+            if let [function] = found.as_slice() {
+                if suffix == ".return" && function.returns.shape() != Shape::Void {
+                    line += &format!(" $return:{}", function.returns.text());
+                }
+                line += &variables(function);
+            }
+        }
+        lines.push(line);
+    }
+    Ok(lines)
+}
+
+/// ` $name:type` of each argument that can be read.
+fn variables(function: &Function) -> String {
+    let readable = function.arguments.iter().filter(|argument| {
+        matches!(argument.place, Place::Register(_))
+            && !matches!(argument.ty.shape(), Shape::Composite { .. } | Shape::Wide)
+    });
+    readable.map(|argument| format!(" ${}:{}", argument.name, argument.ty.text())).collect()
+}
+
+fn matching(
+    types: &Types,
+    module: Option<&str>,
+    pattern: &str,
+    prefix: &str,
+) -> Result<Vec<String>, TypesError> {
+    let mut names: Vec<String> = types
+        .function_names(module)?
+        .into_iter()
+        .filter_map(|name| name.strip_prefix(prefix).map(str::to_owned))
+        .filter(|name| glob(pattern.as_bytes(), name.as_bytes()))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    Ok(names)
+}
+
+fn tracepoints(pattern: &str, detail: Detail, types: &Types) -> Result<Vec<String>, ListError> {
+    let systems = systems();
+    let (system, pattern) = pattern.split_once(':').map_or((None, pattern), |(s, p)| (Some(s), p));
+    let mut lines = Vec::new();
+    for name in matching(types, None, pattern, TRACE_PREFIX)? {
+        let of = systems.get(name.as_str()).map(String::as_str);
+        let wanted =
+            system.is_none_or(|system| of.is_some_and(|of| glob(system.as_bytes(), of.as_bytes())));
+        if !wanted {
+            continue;
+        }
+        let full = of.map_or(name.clone(), |of| format!("{of}:{name}"));
+        let mut line = format!("kernel.trace(\"{full}\")");
+        if detail == Detail::Variables
+            && let Some(function) = types.tracepoint(None, &name)?
+        {
+            line += &variables(&function);
+        }
+        lines.push(line);
+    }
+    Ok(lines)
+}
+
+/// The subsystem of each tracepoint of the running kernel. Those that are no events have
+/// none, as have all if tracefs is not there.
+fn systems() -> BTreeMap<String, String> {
+    let text = EVENTS.iter().find_map(|path| fs::read_to_string(path).ok()).unwrap_or_default();
+    let pairs = text.lines().filter_map(|line| line.split_once(':'));
+    pairs.map(|(system, name)| (name.to_owned(), system.to_owned())).collect()
+}
