@@ -9,6 +9,7 @@
 //! blob     a file: the reader of blobs
 //! record   output of a handler: its reader
 //! btf      types of a kernel: their reader, and walks through them
+//! elf      an object file: what finds the types in it
 //! ```
 //! Each is a plain function that panics if something is wrong. The binaries of this
 //! package give them to libFuzzer (`make fuzz`); `tests/short.rs` calls them with
@@ -19,14 +20,14 @@ mod program;
 mod scripts;
 pub mod seeds;
 
-pub use program::{blob, btf, image, record};
+pub use program::{blob, btf, elf, image, record};
 pub use scripts::{regex, script, syntax};
 
 /// A property of any bytes: it panics where it does not hold.
 pub type Property = fn(&[u8]);
 
 /// All of them, by name.
-pub const TARGETS: [(&str, Property); 7] = [
+pub const TARGETS: [(&str, Property); 8] = [
     ("syntax", syntax),
     ("script", script),
     ("regex", regex),
@@ -34,4 +35,5 @@ pub const TARGETS: [(&str, Property); 7] = [
     ("blob", blob),
     ("record", record),
     ("btf", btf),
+    ("elf", elf),
 ];

@@ -4,6 +4,7 @@
 
 mod chaos;
 mod counts;
+mod commands;
 mod device;
 mod kinds;
 mod script;
@@ -79,6 +80,7 @@ fn main() {
             }
         }
         let checks = [
+            commands::CHECKS,
             sessions::CHECKS,
             device::CHECKS,
             syscalls::CHECKS,

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Guest tests of the command lines: what cannot be told by a golden script alone.
+
+use crate::Check;
+use crate::steps::{expect, sh, write};
+use tests::guest::Guest;
+
+/// The tests by name.
+pub(crate) const CHECKS: &[(&str, Check)] = &[
+    ("stap_runs_commands", stap_runs_commands),
+    ("stap_writes_files", stap_writes_files),
+    ("stap_ends_in_time", stap_ends_in_time),
+    ("stap_runs_scripts_of_all_sorts", stap_runs_scripts_of_all_sorts),
+    ("staprun_judges_by_content", staprun_judges_by_content),
+    ("staprun_runs_in_the_background", staprun_runs_in_the_background),
+    ("stap_loads_the_module", stap_loads_the_module),
+];
+
+/// The closing lines of a run that failed.
+const FAILED: &str = "WARNING: /usr/bin/staprun exited with status: 1\n\
+                      Pass 5: run failed.  [man error::pass5]\n";
+
+fn stap_runs_commands(guest: &mut Guest) -> Result<(), String> {
+    let script = "global n probe syscall.* { if (pid() == target()) n++ } \
+                  probe end { println(n > 0 ? \"seen\" : \"not seen\") }";
+    expect(guest, &format!("stap -c 'echo one' -e '{script}'"), "one\nseen\n")?;
+    // A shell understands what is more than words.
+    expect(
+        guest,
+        "stap -c 'echo one; echo two' -e 'probe never {} probe end { println(3) }'",
+        "one\ntwo\n3\n",
+    )?;
+    let outcome = sh(guest, "stap -c 'exit 7' -e 'probe end { println(\"end\") }'; echo $?")?;
+    let wanted = format!("WARNING: Child process exited with status 7\n{FAILED}");
+    if outcome.stdout != "end\n1\n" || outcome.stderr != wanted {
+        return Err(format!("-c 'exit 7': {outcome:?}"));
+    }
+    let outcome = sh(guest, "stap -c 'kill -9 $$' -e 'probe end { println(\"end\") }'; echo $?")?;
+    if outcome.stdout != "end\n1\n" || !outcome.stderr.contains("exited with signal 9 (") {
+        return Err(format!("-c 'kill -9 $$': {outcome:?}"));
+    }
+    expect(guest, "stap -x 42 -e 'probe begin { println(target()) exit() }'", "42\n")
+}
+
+fn stap_writes_files(guest: &mut Guest) -> Result<(), String> {
+    let hello = "-e 'probe begin { println(\"to a file\") exit() }'";
+    expect(guest, &format!("cd /tmp && stap -o out-%Y {hello} && cat out-2*"), "to a file\n")?;
+    // -m leaves the program behind, and drops the ending.
+    expect(
+        guest,
+        &format!("cd /tmp && stap -m kept.ko {hello} 2>&1 && staprun kept.sbc"),
+        "Truncating module name to 'kept'\nto a file\nto a file\n",
+    )?;
+    expect(guest, &format!("stap {hello} | true; echo $?"), "0\n")
+}
+
+fn stap_ends_in_time(guest: &mut Guest) -> Result<(), String> {
+    expect(guest, "stap -T 1 -e 'probe begin { println(1) } probe end { println(2) }'", "1\n2\n")
+}
+
+fn stap_runs_scripts_of_all_sorts(guest: &mut Guest) -> Result<(), String> {
+    write(
+        guest,
+        "/tmp/args.stp",
+        "#!/usr/bin/stap\nglobal g = 5\nprobe begin { printf(\"%d %s %d %d\\n\", $1, @2, $#, g) exit() }\n",
+    )?;
+    expect(guest, "chmod +x /tmp/args.stp; /tmp/args.stp 3 four", "3 four 2 5\n")?;
+    expect(guest, "stap -G g=7 /tmp/args.stp 3 four", "3 four 2 7\n")?;
+    expect(guest, "stap /tmp/args.stp -- 3 -v", "3 -v 2 5\n")?;
+    expect(guest, "echo 'probe begin { println(@1) exit() }' | stap - word", "word\n")?;
+    expect(
+        guest,
+        "stap -E 'probe end { println(2) }' -e 'probe begin { println(1) exit() }'",
+        "1\n2\n",
+    )
+}
+
+fn staprun_judges_by_content(guest: &mut Guest) -> Result<(), String> {
+    expect(
+        guest,
+        "cd /tmp && stap -p4 -m odd -e 'global g = 1 probe begin { println(g) exit() }'",
+        "odd.sbc\n",
+    )?;
+    expect(
+        guest,
+        "cd /tmp && mv odd.sbc odd.ko && staprun -R odd.ko && staprun odd.ko g=9",
+        "1\n9\n",
+    )?;
+    let outcome = sh(guest, "staprun /stapvm.ko; echo $?")?;
+    if outcome.stdout != "1\n" || !outcome.stderr.contains("is an ELF object") {
+        return Err(format!("staprun of a kernel module: {outcome:?}"));
+    }
+    let outcome = sh(guest, "cd /tmp && staprun odd.ko nothing=1; echo $?")?;
+    if outcome.stdout != "1\n" || !outcome.stderr.contains("nothing=1") {
+        return Err(format!("staprun with a global that is not there: {outcome:?}"));
+    }
+    Ok(())
+}
+
+fn staprun_runs_in_the_background(guest: &mut Guest) -> Result<(), String> {
+    expect(
+        guest,
+        "cd /tmp && stap -p4 -m back -e 'probe begin { println(\"back\") } probe end { println(\"gone\") }'",
+        "back.sbc\n",
+    )?;
+    expect(
+        guest,
+        "cd /tmp; daemon=$(staprun -D -o back.out back.sbc) && until grep -q back back.out; do usleep 20000; done
+         kill -TERM $daemon; while kill -0 $daemon 2>/dev/null; do usleep 20000; done; cat back.out",
+        "back\ngone\n",
+    )
+}
+
+/// The guest has no installed module, so modprobe fails and the message says so.
+fn stap_loads_the_module(guest: &mut Guest) -> Result<(), String> {
+    let outcome =
+        sh(guest, "rmmod stapvm; stap -e 'probe begin { exit() }'; echo $?; insmod /stapvm.ko")?;
+    if outcome.stdout != "1\n" || !outcome.stderr.contains("is not built for this kernel") {
+        return Err(format!("without the module: {outcome:?}"));
+    }
+    // Installed as `make install` does it, it is loaded.
+    expect(
+        guest,
+        "rmmod stapvm; modules=/lib/modules/$(uname -r); mkdir -p $modules/extra
+         cp /stapvm.ko $modules/extra/ && depmod && stap -e 'probe begin { println(\"loaded\") exit() }'
+         status=$?; rm -rf /lib/modules; exit $status",
+        "loaded\n",
+    )
+}
