@@ -215,12 +215,11 @@ impl Resolver<'_> {
             // What is no target variable needs nobody to find it.
             return constant(e, true);
         };
-        let entry = place.at_entry();
-        let is_return =
-            matches!(&target.base, TargetBase::Name(name) if name.starts_with("$return"));
-        let question = match (&entry, is_return) {
+        let question = match place.at_entry() {
             // Of what is looked at when the function is entered.
-            (Some(entry), false) => self.existence(target, entry),
+            Some(entry) if Self::is_from_entry(&target.base, place) => {
+                self.existence(target, &entry)
+            }
             _ => self.existence(target, place),
         };
         let path = match question {

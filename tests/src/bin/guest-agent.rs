@@ -6,6 +6,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sys::reboot::{RebootMode, reboot};
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::termios;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -52,6 +53,7 @@ fn serve() -> io::Result<()> {
             Ok(Frame::File { path, bytes }) => std::fs::write(path, bytes)?,
             Ok(Frame::Run { command, timeout_ms }) => {
                 let exit = run(&command, Duration::from_millis(timeout_ms), &link, &from_host)?;
+                reap();
                 send(&link, &exit)?;
             }
             Ok(Frame::Halt) | Err(_) => return Ok(()),
@@ -135,6 +137,15 @@ fn run(
     }
     let status = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
     Ok(Frame::Exit { status, timed_out })
+}
+
+/// Orphans become children of the first process.
+fn reap() {
+    while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+        if status == WaitStatus::StillAlive {
+            return;
+        }
+    }
 }
 
 fn forward(

@@ -30,7 +30,8 @@ fn stap_runs_commands(guest: &mut Guest) -> Result<(), String> {
         "stap -c 'echo one; echo two' -e 'probe never {} probe end { println(3) }'",
         "one\ntwo\n3\n",
     )?;
-    let outcome = sh(guest, "stap -c 'exit 7' -e 'probe end { println(\"end\") }'; echo $?")?;
+    let outcome =
+        sh(guest, "stap -c 'false; exit 7' -e 'probe end { println(\"end\") }'; echo $?")?;
     let wanted = format!("WARNING: Child process exited with status 7\n{FAILED}");
     if outcome.stdout != "end\n1\n" || outcome.stderr != wanted {
         return Err(format!("-c 'exit 7': {outcome:?}"));
@@ -106,7 +107,7 @@ fn staprun_runs_in_the_background(guest: &mut Guest) -> Result<(), String> {
     expect(
         guest,
         "cd /tmp; daemon=$(staprun -D -o back.out back.sbc) && until grep -q back back.out; do usleep 20000; done
-         kill -TERM $daemon; while kill -0 $daemon 2>/dev/null; do usleep 20000; done; cat back.out",
+         kill -TERM $daemon && until grep -q gone back.out; do usleep 20000; done; cat back.out",
         "back\ngone\n",
     )
 }
