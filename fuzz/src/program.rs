@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Properties of what programs consist of.
 
-use debuginfo::btf::Btf;
-use debuginfo::{Source, Types, walk};
-use std::io;
+use debuginfo::elf::btf_of;
+use debuginfo::oracle::{ask_everything, sample};
 use vm_core::map;
 use vm_host::{Session, World};
 use vm_spec::blob::Blob;
 use vm_spec::disasm;
 use vm_spec::ids::ProbeId;
 use vm_spec::record::Reader;
-use vm_spec::relocation::{Path, Root, Step};
 use vm_spec::verify::verify;
 
 /// Programs with larger maps are verified only: to clear them takes all the time.
@@ -57,18 +55,6 @@ pub fn record(data: &[u8]) {
         if reader.tag().is_err() || reader.string().is_err() {
             break;
         }
-    }
-}
-
-struct Bytes(Vec<u8>);
-
-impl Source for Bytes {
-    fn btf(&self, module: Option<&str>) -> io::Result<Vec<u8>> {
-        module.is_none().then(|| self.0.clone()).ok_or(io::ErrorKind::NotFound.into())
-    }
-
-    fn name(&self) -> String {
-        "any bytes".to_owned()
     }
 }
 

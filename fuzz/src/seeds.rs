@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What fuzzing starts from: the scripts of the tests and what they become.
 
-use debuginfo::btf::build::Builder;
+use debuginfo::oracle::sample;
 use frontend::{Compiler, Request};
 use frontend_syntax::Environment;
 use std::path::{Path, PathBuf};
@@ -65,19 +65,6 @@ fn expressions() -> Vec<Vec<u8>> {
     .into()
 }
 
-fn types() -> Vec<u8> {
-    let mut builder = Builder::default();
-    let int = builder.integer("int", 4, true);
-    let many = builder.array(int, 3);
-    let inner = builder.structure("", 8, &[("x", int, 0, 0), ("y", int, 32, 5)]);
-    let outer = builder.structure("outer", 24, &[("", inner, 0, 0), ("many", many, 64, 0)]);
-    let pointer = builder.pointer(outer);
-    builder.typedef("outer_t", outer);
-    builder.enumeration("color", &[("RED", 0), ("BLUE", -1)]);
-    builder.function("work", int, &[("o", pointer), ("n", int)]);
-    builder.finish()
-}
-
 /// The seeds of a target.
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     let scripts = || language().into_iter().chain(lines());
@@ -94,7 +81,8 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             let blobs = language().into_iter().filter_map(|script| compiled(&script));
             blobs.filter_map(|blob| blob.encode().ok()).collect()
         }
-        "btf" => vec![types()],
+        // A byte that says how to read the rest goes before types.
+        "btf" => vec![[vec![0], sample().finish()].concat(), vec![1; 16]],
         // Records have no seeds: they are short, and their items are read one by one.
         _ => vec![vec![0; 16]],
     }

@@ -3,8 +3,8 @@
 //! a kernel that does not boot fails all of its tests.
 
 mod chaos;
-mod counts;
 mod commands;
+mod counts;
 mod device;
 mod kinds;
 mod script;
