@@ -9,7 +9,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 use vm_spec::blob::RuntimeLimits;
 use vm_spec::device::*;
@@ -229,8 +229,18 @@ impl Device {
     /// Waits until there is something to read, the session wants to end, a signal came
     /// or the time is up.
     pub fn wait(&self, timeout: Duration) {
+        self.poll(PollFlags::POLLIN, timeout);
+    }
+
+    /// Waits while records gather: until a ring fills up, the session wants to end, a
+    /// signal came or the time is up.
+    pub fn gather(&self, timeout: Duration) {
+        self.poll(PollFlags::POLLPRI, timeout);
+    }
+
+    fn poll(&self, events: PollFlags, timeout: Duration) {
         let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
-        let mut descriptors = [PollFd::new(self.file.as_fd(), PollFlags::POLLIN)];
+        let mut descriptors = [PollFd::new(self.file.as_fd(), events)];
         // Whatever woke us, the caller looks at everything.
         let _ = poll(&mut descriptors, timeout);
     }
@@ -370,17 +380,23 @@ impl Ring {
         word.load(Ordering::Acquire)
     }
 
-    /// Copies bytes from a position on; a copy goes round the ring's end.
-    pub fn copy(&self, position: u64, length: usize) -> Vec<u8> {
-        (0..length as u64)
-            .map(|n| {
-                let offset = (position.wrapping_add(n) & (self.data_bytes - 1)) as usize;
-                // SAFETY: as in `word`; bytes have no alignment.
-                let byte =
-                    unsafe { self.memory.add(CONTROL_BYTES + offset).cast::<AtomicU8>().as_ref() };
-                byte.load(Ordering::Relaxed)
-            })
-            .collect()
+    /// Appends the bytes from a position on to `to`; a copy goes round the ring's end.
+    pub fn copy(&self, position: u64, length: usize, to: &mut Vec<u8>) {
+        let size = self.data_bytes as usize;
+        let length = length.min(size);
+        let offset = (position & (self.data_bytes - 1)) as usize;
+        let first = length.min(size - offset);
+        // SAFETY: the data is `size` bytes from CONTROL_BYTES on, and both pieces lie in it:
+        // offset + first is at most size, and so is length. The kernel writes no byte of a
+        // record between publishing it and being told that it was read, and the slices are
+        // gone before that.
+        let (until_end, from_start) = unsafe {
+            let data = self.memory.as_ptr().add(CONTROL_BYTES);
+            let until_end = std::slice::from_raw_parts(data.add(offset), first);
+            (until_end, std::slice::from_raw_parts(data, length - first))
+        };
+        to.extend_from_slice(until_end);
+        to.extend_from_slice(from_start);
     }
 }
 

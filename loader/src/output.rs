@@ -20,6 +20,8 @@ pub struct Printer<'a, W, E> {
     out: W,
     err: E,
     symbols: Kallsyms,
+    /// What a format came to; kept for its memory.
+    text: Vec<u8>,
     /// Records that were printed.
     pub printed: u64,
     /// The script asked to end.
@@ -32,7 +34,8 @@ impl<'a, W: Write, E: Write> Printer<'a, W, E> {
     /// Prints what a program writes to two streams.
     pub fn new(image: &'a Image<'a>, source: &'a SourceMap, out: W, err: E) -> Self {
         let symbols = Kallsyms::default();
-        Printer { image, source, out, err, symbols, printed: 0, exit: false, damaged: 0 }
+        let text = Vec::new();
+        Printer { image, source, out, err, symbols, text, printed: 0, exit: false, damaged: 0 }
     }
 
     /// Prints a record.
@@ -129,10 +132,11 @@ impl<'a, W: Write, E: Write> Printer<'a, W, E> {
 
     fn formatted(&mut self, reader: &mut Reader<'_>) -> Result<(), Trouble> {
         let id = FormatId(reader.u32()?);
-        let mut text = Vec::new();
+        let text = &mut self.text;
+        text.clear();
         let mut sink = CallbackSink(|bytes: &[u8]| text.extend_from_slice(bytes));
         format(self.image, id, &mut FromRecord(reader), &mut sink)?;
-        self.out.write_all(&text)?;
+        self.out.write_all(&self.text)?;
         Ok(())
     }
 

@@ -17,8 +17,8 @@ pub trait Bytes {
     fn advance(&self, tail: u64);
     /// The 32-bit word at a position.
     fn word(&self, position: u64) -> u32;
-    /// `length` bytes from a position.
-    fn copy(&self, position: u64, length: usize) -> Vec<u8>;
+    /// Appends `length` bytes from a position to `to`.
+    fn copy(&self, position: u64, length: usize, to: &mut Vec<u8>);
 }
 
 impl Bytes for Ring {
@@ -34,8 +34,8 @@ impl Bytes for Ring {
     fn word(&self, position: u64) -> u32 {
         Ring::word(self, position)
     }
-    fn copy(&self, position: u64, length: usize) -> Vec<u8> {
-        Ring::copy(self, position, length)
+    fn copy(&self, position: u64, length: usize, to: &mut Vec<u8>) {
+        Ring::copy(self, position, length, to);
     }
 }
 
@@ -46,23 +46,33 @@ pub struct Merge {
     /// Read, but a record before them has not been yet.
     waiting: BTreeMap<u64, Vec<u8>>,
     next: u64,
+    /// The record at hand.
+    record: Vec<u8>,
     /// A ring's contents made no sense; what was left in it was dropped.
     pub damaged: u64,
 }
 
 impl Merge {
-    /// All records whose predecessors have all been seen.
-    pub fn ready<R: Bytes>(&mut self, rings: &[R]) -> Vec<Vec<u8>> {
+    /// Hands over all records whose predecessors have all been seen; returns how many
+    /// have been read.
+    ///
+    /// # Errors
+    /// Those of `take`; the record it failed on is gone.
+    pub fn ready<R: Bytes, E>(
+        &mut self,
+        rings: &[R],
+        mut take: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<usize, E> {
         self.tails.resize(rings.len(), 0);
+        let mut read = 0;
         for (n, ring) in rings.iter().enumerate() {
-            self.drain(n, ring);
+            read += self.drain(n, ring, &mut take)?;
         }
-        let mut ready = Vec::new();
         while let Some(record) = self.waiting.remove(&self.next) {
             self.next += 1;
-            ready.push(record);
+            take(&record)?;
         }
-        ready
+        Ok(read)
     }
 
     /// What is left when nothing more will come: gaps are passed over.
@@ -70,14 +80,36 @@ impl Merge {
         std::mem::take(&mut self.waiting).into_values().collect()
     }
 
-    fn drain<R: Bytes>(&mut self, n: usize, ring: &R) {
-        let Some(tail) = self.tails.get_mut(n) else { return };
+    fn drain<R: Bytes, E>(
+        &mut self,
+        n: usize,
+        ring: &R,
+        take: &mut impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<usize, E> {
         let head = ring.head();
+        let mut read = 0;
+        while let Some(number) = self.next_record(n, ring, head) {
+            read += 1;
+            // Mostly one CPU prints, and its records come in order.
+            if number == self.next {
+                self.next += 1;
+                take(&self.record)?;
+            } else {
+                self.waiting.insert(number, self.record.clone());
+            }
+        }
+        Ok(read)
+    }
+
+    /// Takes the next record out of a ring into `self.record` and gives its number.
+    fn next_record<R: Bytes>(&mut self, n: usize, ring: &R, head: u64) -> Option<u64> {
+        let tail = self.tails.get_mut(n)?;
         if head.wrapping_sub(*tail) > ring.data_bytes() {
             self.damaged += 1;
             *tail = head;
         }
-        while *tail != head {
+        let mut number = None;
+        while number.is_none() && *tail != head {
             let left = head.wrapping_sub(*tail);
             let length = u64::from(ring.word(*tail));
             let state = ring.word(tail.wrapping_add(4));
@@ -86,20 +118,22 @@ impl Merge {
                 // Up to the end of the data, however small that is.
                 let to_end = ring.data_bytes() - (*tail & (ring.data_bytes() - 1));
                 *tail = tail.wrapping_add(to_end.min(left));
-                continue;
-            }
-            if state != RecordHeader::COMMITTED || whole > left {
+            } else if state != RecordHeader::COMMITTED || whole > left {
                 self.damaged += 1;
                 *tail = head;
-                break;
+            } else {
+                let low = u64::from(ring.word(tail.wrapping_add(8)));
+                let high = u64::from(ring.word(tail.wrapping_add(12)));
+                number = Some(high << 32 | low);
+                self.record.clear();
+                let payload = tail.wrapping_add(HEADER_BYTES);
+                ring.copy(payload, length as usize, &mut self.record);
+                *tail = tail.wrapping_add(whole);
             }
-            let low = u64::from(ring.word(tail.wrapping_add(8)));
-            let high = u64::from(ring.word(tail.wrapping_add(12)));
-            let record = ring.copy(tail.wrapping_add(HEADER_BYTES), length as usize);
-            self.waiting.insert(high << 32 | low, record);
-            *tail = tail.wrapping_add(whole);
         }
+        // Record by record: a ring without room loses what comes.
         ring.advance(*tail);
+        number
     }
 }
 
@@ -161,12 +195,40 @@ mod tests {
             self.tail.set(tail);
         }
         fn word(&self, position: u64) -> u32 {
-            u32::from_le_bytes(self.copy(position, 4).try_into().unwrap())
+            let mut bytes = Vec::new();
+            self.copy(position, 4, &mut bytes);
+            u32::from_le_bytes(bytes.try_into().unwrap())
         }
-        fn copy(&self, position: u64, length: usize) -> Vec<u8> {
+        fn copy(&self, position: u64, length: usize, to: &mut Vec<u8>) {
             let size = self.data.len() as u64;
-            (0..length as u64).map(|n| self.data[((position + n) % size) as usize]).collect()
+            to.extend((0..length as u64).map(|n| self.data[((position + n) % size) as usize]));
         }
+    }
+
+    fn all(merge: &mut Merge, rings: &[Fake]) -> Vec<Vec<u8>> {
+        let mut read = Vec::new();
+        let take = |record: &[u8]| {
+            read.push(record.to_vec());
+            Ok::<(), ()>(())
+        };
+        merge.ready(rings, take).unwrap();
+        read
+    }
+
+    #[test]
+    fn room_is_given_back_record_by_record() {
+        let mut ring = [Fake::new(256)];
+        assert!(ring[0].append(0, &[1; 40]) && ring[0].append(1, &[2; 40]));
+        let mut merge = Merge::default();
+        let mut seen = 0;
+        let stopped = merge.ready(&ring, |_| {
+            seen += 1;
+            if seen == 2 { Err("full") } else { Ok(()) }
+        });
+        assert_eq!(stopped, Err("full"));
+        assert_eq!(ring[0].tail.get(), ring[0].head);
+        assert!(ring[0].append(2, &[3; 100]));
+        assert_eq!(all(&mut merge, &ring), [vec![3; 100]]);
     }
 
     proptest! {
@@ -184,10 +246,10 @@ mod tests {
                     written.push(payload);
                 }
                 if look {
-                    read.extend(merge.ready(&rings));
+                    read.extend(all(&mut merge, &rings));
                 }
             }
-            read.extend(merge.ready(&rings));
+            read.extend(all(&mut merge, &rings));
             prop_assert_eq!(read, written);
             prop_assert_eq!(merge.damaged, 0);
         }
@@ -196,7 +258,7 @@ mod tests {
         fn damage_is_survived(data: [u8; 128], head in 0..1024u64) {
             let rings = [Fake { data: data.to_vec(), head, tail: Cell::new(0) }];
             let mut merge = Merge::default();
-            merge.ready(&rings);
+            all(&mut merge, &rings);
             merge.rest();
         }
     }

@@ -147,20 +147,27 @@ static int stapvm_mmap(struct file *file, struct vm_area_struct *vma)
 	return stapvm_rings_map(file->private_data, vma);
 }
 
+/* EPOLLIN: there is a record. EPOLLPRI: a ring is a quarter full, better read it. */
 static __poll_t stapvm_poll(struct file *file, poll_table *table)
 {
+	bool any = poll_requested_events(table) & (EPOLLIN | EPOLLRDNORM);
 	struct stapvm_session *session = file->private_data;
+	u32 plenty = session->ring_bytes / 4;
 	int state;
+	u64 fill;
 
+	/* Of two readers the last one's wish counts; both look again after a while. */
+	WRITE_ONCE(session->wake_above, any ? 0 : plenty);
 	poll_wait(file, &session->readers, table);
 	/* Pairs with the barrier before the writer's look at the wait queue. */
 	smp_mb();
-	if (stapvm_rings_readable(session))
-		return EPOLLIN | EPOLLRDNORM;
 	state = atomic_read(&session->state);
 	if (state == STAPVM_SESSION_EXITING || state == STAPVM_SESSION_FAILED)
-		return EPOLLIN | EPOLLRDNORM;
-	return 0;
+		return EPOLLIN | EPOLLRDNORM | EPOLLPRI;
+	fill = stapvm_rings_fill(session);
+	if (fill > plenty)
+		return EPOLLIN | EPOLLRDNORM | EPOLLPRI;
+	return fill ? EPOLLIN | EPOLLRDNORM : 0;
 }
 
 static const struct file_operations stapvm_operations = {

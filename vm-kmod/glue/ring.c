@@ -67,6 +67,12 @@ static struct stapvm_ring *published(struct stapvm_session *session)
 	return smp_load_acquire(&session->rings);
 }
 
+/* Bytes that wait; nonsense if user space writes nonsense, so only good for waking it. */
+static __always_inline u64 fill(const struct stapvm_ring *ring)
+{
+	return READ_ONCE(ring->control->head) - READ_ONCE(ring->control->tail);
+}
+
 /* The offset chooses the ring; a mapping lies within one ring. */
 int stapvm_rings_map(struct stapvm_session *session, struct vm_area_struct *vma)
 {
@@ -86,20 +92,18 @@ int stapvm_rings_map(struct stapvm_session *session, struct vm_area_struct *vma)
 	return remap_vmalloc_range(vma, rings[cpu].control, first);
 }
 
-bool stapvm_rings_readable(struct stapvm_session *session)
+/* Bytes that wait in the fullest ring. */
+u64 stapvm_rings_fill(struct stapvm_session *session)
 {
 	struct stapvm_ring *rings = published(session);
 	unsigned int i;
+	u64 most = 0;
 
 	if (!rings)
-		return false;
-	for (i = 0; i < nr_cpu_ids; i++) {
-		const struct stapvm_ring_control *control = rings[i].control;
-
-		if (READ_ONCE(control->head) != READ_ONCE(control->tail))
-			return true;
-	}
-	return false;
+		return 0;
+	for (i = 0; i < nr_cpu_ids; i++)
+		most = max(most, fill(&rings[i]));
+	return most;
 }
 
 /* Bytes that may be written from `head` on, whatever user space says. */
@@ -182,11 +186,12 @@ static __always_inline bool append(struct stapvm_session *session, struct stapvm
 	return true;
 }
 
-static __always_inline void wake_readers(struct stapvm_session *session)
+static __always_inline void wake_readers(struct stapvm_session *session,
+					 const struct stapvm_ring *ring)
 {
 	/* Pairs with the barrier in poll: it sees the record, or this sees it waiting. */
 	smp_mb();
-	if (waitqueue_active(&session->readers))
+	if (waitqueue_active(&session->readers) && fill(ring) > READ_ONCE(session->wake_above))
 		irq_work_queue(&session->wake);
 }
 
@@ -208,5 +213,5 @@ __kprobes void stapvm_ring_write(struct stapvm_session *session, const u8 *recor
 		return;
 	}
 	this_cpu_inc(session->counters->produced);
-	wake_readers(session);
+	wake_readers(session, ring);
 }

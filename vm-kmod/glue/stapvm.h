@@ -209,6 +209,7 @@ struct stapvm_session {
 	struct stapvm_ring *rings;	/* published with release: mmap and poll take no mutex */
 	u32 ring_bytes;
 	wait_queue_head_t readers;
+	u32 wake_above;			/* bytes in a ring that its readers do not care for */
 	struct irq_work wake;
 };
 
@@ -354,7 +355,7 @@ int stapvm_rings_create(struct stapvm_session *session, u32 ring_bytes);
 void stapvm_rings_destroy(struct stapvm_session *session);
 u32 stapvm_ring_stride(u32 ring_bytes);
 int stapvm_rings_map(struct stapvm_session *session, struct vm_area_struct *vma);
-bool stapvm_rings_readable(struct stapvm_session *session);
+u64 stapvm_rings_fill(struct stapvm_session *session);
 void stapvm_ring_write(struct stapvm_session *session, const u8 *record, size_t length);
 
 #endif

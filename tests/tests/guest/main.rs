@@ -7,6 +7,7 @@ mod commands;
 mod counts;
 mod device;
 mod kinds;
+mod output;
 mod script;
 mod sessions;
 mod steps;
@@ -86,6 +87,7 @@ fn main() {
             syscalls::CHECKS,
             types::CHECKS,
             kinds::CHECKS,
+            output::CHECKS,
         ];
         for &(name, check) in checks.into_iter().flatten() {
             let shared = shared.clone();
