@@ -16,7 +16,7 @@ exports=stapvm_vm_
 export RUSTC_BOOTSTRAP=1
 export CARGO_TARGET_DIR="$target_dir"
 export RUSTFLAGS="-Crelocation-model=static -Ccode-model=kernel -Zcf-protection=branch \
--Zfunction-return=thunk-extern -Zretpoline-external-thunk -Cforce-frame-pointers=yes -Zplt=yes"
+-Zfunction-return=thunk-extern -Zretpoline-external-thunk -Zplt=yes"
 # The output must depend on nothing but the sources.
 unset CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET MAKEFLAGS MFLAGS MAKELEVEL || true
 

@@ -10,7 +10,8 @@ mod text;
 
 use crate::fault::Fault;
 use crate::format::{Sink, SliceSink};
-use crate::machine::{Machine, Window, Word};
+use crate::machine::{Machine, Window};
+use crate::step::Word;
 use quoted::{End, Extent};
 use vm_spec::helper::HelperId;
 use vm_spec::record::Tag;
@@ -54,7 +55,7 @@ pub(crate) fn asks_host(number: i32) -> Option<HelperId> {
 
 /// Calls helper `insn.imm()`; its arguments begin at `insn.b()` and `insn.c()`, its result
 /// goes to `insn.a()`.
-pub(crate) fn call(m: &mut Machine<'_>, window: &mut Window, insn: Word) -> Result<(), Fault> {
+pub(crate) fn call(m: &mut Machine<'_>, window: &mut Window, insn: &Word) -> Result<(), Fault> {
     use HelperId as H;
     let id = u16::try_from(insn.imm()).ok().and_then(H::from_number).ok_or(Fault::Impossible)?;
     let argument = |n: u8| {
@@ -149,13 +150,19 @@ pub(crate) fn call(m: &mut Machine<'_>, window: &mut Window, insn: Word) -> Resu
 }
 
 /// Makes the first bytes of the room the result.
-fn give(m: &mut Machine<'_>, insn: Word, length: usize) -> Result<(), Fault> {
+fn give(m: &mut Machine<'_>, insn: &Word, length: usize) -> Result<(), Fault> {
     let string = m.strings.commit(length);
     m.strings.set(insn.a(), string);
     m.pay_for_bytes(length)
 }
 
-fn make_string(m: &mut Machine<'_>, insn: Word, id: HelperId, x: i64, y: i64) -> Result<(), Fault> {
+fn make_string(
+    m: &mut Machine<'_>,
+    insn: &Word,
+    id: HelperId,
+    x: i64,
+    y: i64,
+) -> Result<(), Fault> {
     let room = m.strings.room();
     let string = |n: u8| room.string(insn.c().wrapping_add(n));
     let (first, second, third) = match id {
@@ -197,7 +204,7 @@ fn message(m: &mut Machine<'_>, tag: Tag, register: u8) -> Result<(), Fault> {
 /// The string at an address, up to its NUL, at most `most` bytes.
 fn memory_string(
     m: &mut Machine<'_>,
-    insn: Word,
+    insn: &Word,
     space: Space,
     address: u64,
     most: i64,

@@ -5,6 +5,7 @@
 //! host       what a run asks of the world
 //! memory     what a run works in: register stacks, string arena, output buffer
 //! machine    the running handler: dispatch, calls, faults
+//! step       code as the machine runs it: linked, with fused instructions
 //! ops        one function for each opcode
 //! helpers    the pure helpers; the others go to the host
 //! strings    string references, the arena and its compaction
@@ -49,12 +50,14 @@ pub mod memory;
 mod ops;
 pub mod regex;
 pub mod stat;
+pub mod step;
 pub mod strings;
 
 pub use fault::Fault;
 pub use host::{Host, Task};
 pub use machine::Runner;
 pub use memory::{RunMemory, RunSizes};
+pub use step::{Code, Step};
 
 use core::sync::atomic::AtomicI64;
 use vm_spec::helper::HelperId;
@@ -74,15 +77,16 @@ pub enum Outcome {
 ///
 /// The caller holds the locks of the handler's lock set, and `memory` is nobody else's
 /// meanwhile.
-pub fn run(
-    verified: &Verified<'_>,
+pub fn run<'a>(
+    verified: &'a Verified<'a>,
+    code: Code<'a>,
     probe: ProbeId,
-    scalars: &[AtomicI64],
-    relocations: &[i64],
-    memory: &mut RunMemory<'_>,
-    host: &mut dyn Host,
+    scalars: &'a [AtomicI64],
+    relocations: &'a [i64],
+    memory: RunMemory<'a>,
+    host: &'a mut dyn Host,
 ) -> Outcome {
     let mut ask = |id| host.helper_long(id, [0; 2]) as i32;
     let task = Task { pid: ask(HelperId::Pid), tid: ask(HelperId::Tid) };
-    Runner::new(verified, scalars, relocations, memory.reborrow(), host).run(probe, task)
+    Runner::new(verified, code, scalars, relocations, memory, host).run(probe, task)
 }

@@ -2,11 +2,11 @@
 //! The running handler.
 //!
 //! # Dispatch
-//! Every opcode is a function with the same six register arguments ([`Op`]), and
-//! ends in a call of the next one through a table, which LLVM makes a jump: a
-//! `match` in a loop would be a tree of compares, since the kernel's retpolines
-//! forbid jump tables. What cannot be done without leaving the frame's window (calls,
-//! returns, faults) comes back to [`execute`] as a [`Stop`].
+//! Every opcode is a function with the same three arguments ([`crate::step::Op`]), and
+//! ends in a call of the next one's, which LLVM makes a jump: a `match` in a loop would be
+//! a tree of compares, since the kernel's retpolines forbid jump tables. What cannot be
+//! done without leaving the frame's window (calls, returns, faults) comes back to
+//! [`Runner::run`] as a [`Stop`].
 //!
 //! For the jump to stay a jump, an op must not let the address of a local escape:
 //! work that needs locals is in functions of its own that are not inlined.
@@ -19,7 +19,7 @@
 use crate::fault::{Fault, MESSAGE_BYTES};
 use crate::host::Task;
 use crate::memory::Frame;
-use crate::ops;
+use crate::step::{Code, Step};
 use crate::strings::{StrRef, Strings};
 use crate::{Host, Outcome, RunMemory};
 use core::sync::atomic::AtomicI64;
@@ -28,14 +28,9 @@ use vm_spec::image::{CatchRecord, FunctionRecord, Image, ReturnKind};
 use vm_spec::limits::FRAME_REGISTERS;
 use vm_spec::record::{Full, Writer};
 use vm_spec::verify::Verified;
-use zerocopy::{FromBytes, IntoBytes};
 
 /// The long registers of a frame.
 pub(crate) type Window = [i64; FRAME_REGISTERS];
-
-/// One opcode: machine, window, code, position, instruction.
-pub(crate) type Op =
-    for<'m, 'a> fn(&'m mut Machine<'a>, &'m mut Window, &'a [u64], usize, Word) -> Stop;
 
 /// Why the ops came back; `Machine::pc` says where.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,63 +45,13 @@ pub(crate) enum Stop {
     Fault,
 }
 
-/// An instruction as one word, which stays in a register where [`vm_spec::insn::Insn`]
-/// would be taken apart and put together again between two ops.
-#[derive(Clone, Copy)]
-pub(crate) struct Word(u64);
-
-impl Word {
-    #[inline(always)]
-    pub(crate) const fn op(self) -> u8 {
-        self.0 as u8
-    }
-
-    #[inline(always)]
-    pub(crate) const fn a(self) -> u8 {
-        (self.0 >> 8) as u8
-    }
-
-    #[inline(always)]
-    pub(crate) const fn b(self) -> u8 {
-        (self.0 >> 16) as u8
-    }
-
-    #[inline(always)]
-    pub(crate) const fn c(self) -> u8 {
-        (self.0 >> 24) as u8
-    }
-
-    /// Bytes 2 and 3, signed.
-    #[inline(always)]
-    pub(crate) const fn bc(self) -> i16 {
-        (self.0 >> 16) as i16
-    }
-
-    #[inline(always)]
-    pub(crate) const fn imm(self) -> i32 {
-        (self.0 >> 32) as i32
-    }
-
-    /// Bytes 4 and 5.
-    #[inline(always)]
-    pub(crate) const fn lo(self) -> u16 {
-        (self.0 >> 32) as u16
-    }
-
-    /// Bytes 6 and 7.
-    #[inline(always)]
-    pub(crate) const fn hi(self) -> u16 {
-        (self.0 >> 48) as u16
-    }
-}
-
 /// Longest message that an uncaught `error()` sends.
 const MAX_FAULT_MESSAGE: usize = 4096;
 
 /// A handler run.
 pub(crate) struct Machine<'a> {
     pub(crate) image: &'a Image<'a>,
-    pub(crate) code: &'a [u64],
+    pub(crate) code: Code<'a>,
     pub(crate) scalars: &'a [AtomicI64],
     /// What the relocation slots hold.
     pub(crate) relocations: &'a [i64],
@@ -205,27 +150,52 @@ impl From<Full> for PrintError {
     }
 }
 
-/// Goes on with the instruction at `pc`.
+/// Goes on with what follows a step.
 #[inline(always)]
-pub(crate) fn dispatch<'a>(
-    machine: &mut Machine<'a>,
-    window: &mut Window,
-    code: &'a [u64],
-    pc: usize,
-) -> Stop {
-    let Some(&insn) = code.get(pc) else { return machine.lost(pc) };
-    let insn = Word(insn);
-    ops::of(insn)(machine, window, code, pc, insn)
+pub(crate) fn next<'a>(machine: &mut Machine<'a>, window: &mut Window, step: &'a Step<'a>) -> Stop {
+    go_to(machine, window, step.following())
 }
 
-impl Machine<'_> {
+/// Goes on with a step's target.
+#[inline(always)]
+pub(crate) fn jump<'a>(machine: &mut Machine<'a>, window: &mut Window, step: &'a Step<'a>) -> Stop {
+    go_to(machine, window, step.target())
+}
+
+/// Goes on with a step.
+#[inline(always)]
+pub(crate) fn go_to<'a>(
+    machine: &mut Machine<'a>,
+    window: &mut Window,
+    step: Option<&'a Step<'a>>,
+) -> Stop {
+    match step {
+        Some(step) => step.op()(machine, window, step),
+        None => machine.lost(),
+    }
+}
+
+impl<'a> Machine<'a> {
     /// Ends the run for a reason that the verifier has ruled out.
     #[cold]
     #[inline(never)]
-    pub(crate) fn lost(&mut self, pc: usize) -> Stop {
-        self.pc = pc;
-        self.fault = Fault::Impossible;
-        Stop::Fault
+    pub(crate) fn lost(&mut self) -> Stop {
+        self.fail(Fault::Impossible)
+    }
+
+    /// Ends the run, or a try block, for a reason.
+    #[inline(always)]
+    pub(crate) fn fail(&mut self, fault: Fault) -> Stop {
+        self.fault = fault;
+        // If the compiler knew it, the ops would return it themselves instead of leaving
+        // with a jump to `lost` or `failed`, and need a frame just for that.
+        core::hint::black_box(Stop::Fault)
+    }
+
+    /// Notes where the ops stopped.
+    #[inline]
+    pub(crate) fn stopped_at(&mut self, step: &'a Step<'a>) {
+        self.pc = self.code.position(step);
     }
 }
 
@@ -239,12 +209,13 @@ pub struct Runner<'a> {
 }
 
 impl<'a> Runner<'a> {
-    /// A runner of this program. `scalars` are the globals of type long, in their order;
+    /// A runner of this program, whose code `code` is. `scalars` are the globals of type long, in their order;
     /// fewer than the program has read as 0 and take nothing. `relocations` are what the
     /// program's slots hold; one that is missing ends a run. `memory` is of this program
     /// ([`crate::RunSizes::of`]).
     pub fn new(
         verified: &'a Verified<'a>,
+        code: Code<'a>,
         scalars: &'a [AtomicI64],
         relocations: &'a [i64],
         memory: RunMemory<'a>,
@@ -252,8 +223,6 @@ impl<'a> Runner<'a> {
     ) -> Runner<'a> {
         let image = verified.image();
         let RunMemory { longs, strings, order, frames, arena, output, tracker } = memory;
-        // An instruction is as large and as aligned as a word.
-        let code = <[u64]>::ref_from_bytes(image.code.as_bytes()).unwrap_or_default();
         let machine = Machine {
             image,
             code,
@@ -294,8 +263,8 @@ impl<'a> Runner<'a> {
         machine.strings.reset(handler.string_registers.into());
         stack.reset(record.handler, handler);
         let stop = match stack.longs.first_chunk_mut() {
-            Some(window) => dispatch(machine, window, machine.code, handler.first_insn as usize),
-            None => machine.lost(0),
+            Some(window) => go_to(machine, window, machine.code.at(handler.first_insn as usize)),
+            None => machine.lost(),
         };
         // Most handlers call no function.
         let outcome = match stop {
@@ -352,8 +321,8 @@ fn go_on(machine: &mut Machine<'_>, stack: &mut Stack<'_>, first: Stop) -> Outco
         };
         let window = stack.longs.get_mut(stack.base..).and_then(|rest| rest.first_chunk_mut());
         stop = match window {
-            Some(window) => dispatch(machine, window, machine.code, pc),
-            None => machine.lost(pc),
+            Some(window) => go_to(machine, window, machine.code.at(pc)),
+            None => machine.lost(),
         };
     }
 }

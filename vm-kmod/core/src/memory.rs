@@ -108,19 +108,6 @@ pub struct RunMemory<'m> {
 }
 
 impl<'m> RunMemory<'m> {
-    /// The same memory for a shorter time.
-    pub fn reborrow(&mut self) -> RunMemory<'_> {
-        RunMemory {
-            longs: self.longs,
-            strings: self.strings,
-            order: self.order,
-            frames: self.frames,
-            arena: self.arena,
-            output: self.output,
-            tracker: self.tracker,
-        }
-    }
-
     /// Divides a context's words; `None` if there are fewer than
     /// [`RunSizes::words`]. The words may hold anything.
     pub fn carve(words: &'m mut [u64], sizes: &RunSizes) -> Option<RunMemory<'m>> {

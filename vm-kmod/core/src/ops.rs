@@ -2,6 +2,7 @@
 //! The opcodes, one function each, named by their mnemonics.
 
 mod calls;
+mod fused;
 mod integer;
 mod jump;
 mod map;
@@ -12,8 +13,10 @@ mod string;
 mod world;
 
 use crate::fault::Fault;
-use crate::machine::{Machine, Op, Stop, Window, Word};
+use crate::machine::{Machine, Stop, Window};
+use crate::step::{Op, Step};
 use calls::*;
+pub(crate) use fused::fused;
 use integer::*;
 use jump::*;
 use map::*;
@@ -38,16 +41,15 @@ vm_spec::for_each_opcode!(table);
 
 static TABLE: [Op; 256] = table();
 
-/// The function of an instruction's opcode.
-#[inline(always)]
+/// The function of an opcode.
 #[expect(clippy::indexing_slicing, reason = "a u8 is below 256")]
-pub(crate) fn of(insn: Word) -> Op {
-    TABLE[usize::from(insn.op())]
+pub(crate) fn of(number: u8) -> Op {
+    TABLE[usize::from(number)]
 }
 
 /// Of numbers that are no opcode; the verifier has ruled them out.
-fn unknown<'a>(m: &mut Machine<'a>, _: &mut Window, _: &'a [u64], pc: usize, _: Word) -> Stop {
-    m.lost(pc)
+fn unknown<'a>(m: &mut Machine<'a>, _: &mut Window, _: &'a Step<'a>) -> Stop {
+    m.lost()
 }
 
 /// A long register.
@@ -72,10 +74,9 @@ fn longs(window: &Window, first: u8) -> &[i64] {
 
 #[cold]
 #[inline(never)]
-fn failed(m: &mut Machine<'_>, pc: usize, fault: Fault) -> Stop {
-    m.pc = pc;
-    m.fault = fault;
-    Stop::Fault
+fn failed<'a>(m: &mut Machine<'a>, step: &'a Step<'a>, fault: Fault) -> Stop {
+    m.stopped_at(step);
+    m.fail(fault)
 }
 
 /// Ops that cannot fail and fall through.
@@ -84,16 +85,14 @@ macro_rules! plain_ops {
         pub(super) fn $name<'a>(
             m: &mut Machine<'a>,
             window: &mut Window,
-            code: &'a [u64],
-            pc: usize,
-            $insn: Word,
+            step: &'a Step<'a>,
         ) -> Stop {
             {
-                let ($m, $window) = (&mut *m, &mut *window);
+                let ($m, $window, $insn) = (&mut *m, &mut *window, step.word());
                 let _ = &$m;
                 $body
             }
-            dispatch(m, window, code, pc.wrapping_add(1))
+            next(m, window, step)
         }
     )*};
 }
@@ -110,14 +109,12 @@ macro_rules! outlined_ops {
         pub(super) fn $name<'a>(
             m: &mut Machine<'a>,
             window: &mut Window,
-            code: &'a [u64],
-            pc: usize,
-            insn: Word,
+            step: &'a Step<'a>,
         ) -> Stop {
             // False: it failed, and the machine says why. A `Result` would come back
             // through memory of this frame.
             #[inline(never)]
-            fn work($m: &mut Machine<'_>, $window: &mut Window, $insn: Word) -> bool {
+            fn work($m: &mut Machine<'_>, $window: &mut Window, $insn: &Word) -> bool {
                 match super::attempt(|| $body) {
                     Ok(()) => true,
                     Err(fault) => {
@@ -126,11 +123,11 @@ macro_rules! outlined_ops {
                     }
                 }
             }
-            if !work(m, window, insn) {
-                m.pc = pc;
+            if !work(m, window, step.word()) {
+                m.stopped_at(step);
                 return Stop::Fault;
             }
-            dispatch(m, window, code, pc.wrapping_add(1))
+            next(m, window, step)
         }
     )*};
 }

@@ -2,7 +2,8 @@
 //! A verified program with its globals, as the glue holds it.
 //!
 //! ```text
-//! storage   scalars: i64 each | a MapSlot for each map | the words of each map
+//! storage   scalars: i64 each | a MapSlot for each map | a Step for each instruction
+//!           | the words of each map
 //! ```
 //! The glue allocates the storage; [`stapvm_vm_load`] says how much.
 
@@ -10,7 +11,7 @@ use crate::abi::{Layout, Refusal};
 use crate::run::CONTEXT_BYTES;
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicI64, Ordering};
-use vm_core::{RunSizes, map};
+use vm_core::{Code, RunSizes, Step, map};
 use vm_spec::device;
 use vm_spec::ids::{MapId, StrId};
 use vm_spec::image::{Image, ImageError, LockRecord, MapRecord, SlotKind, ValueKind};
@@ -25,6 +26,8 @@ pub(crate) struct Program {
     scalars: *const AtomicI64,
     relocations: *const i64,
     maps: *mut MapSlot,
+    /// The linked code; `None` before bind.
+    pub(crate) code: Option<Code<'static>>,
 }
 
 /// Where a map's words are.
@@ -38,7 +41,13 @@ struct MapSlot {
 const WORD: u64 = size_of::<u64>() as u64;
 const SLOT_WORDS: u64 = size_of::<MapSlot>() as u64 / WORD;
 
-const _: () = assert!(size_of::<MapSlot>().is_multiple_of(size_of::<u64>()));
+const STEP_WORDS: u64 = size_of::<Step<'static>>() as u64 / WORD;
+
+const _: () = {
+    assert!(size_of::<MapSlot>().is_multiple_of(size_of::<u64>()));
+    assert!(size_of::<Step<'static>>().is_multiple_of(size_of::<u64>()));
+    assert!(align_of::<Step<'static>>() == align_of::<u64>());
+};
 
 impl Program {
     /// The globals of type long.
@@ -97,7 +106,9 @@ fn map_words(image: &Image<'_>, record: &MapRecord) -> u64 {
 /// Words of storage that a program needs; saturates, so that a sum that overflows is
 /// larger than any limit.
 fn storage_words(image: &Image<'_>) -> u64 {
-    let fixed = image.scalars.len() as u64 + image.maps.len() as u64 * SLOT_WORDS;
+    let fixed = image.scalars.len() as u64
+        + image.maps.len() as u64 * SLOT_WORDS
+        + image.code.len() as u64 * STEP_WORDS;
     image.maps.iter().fold(fixed, |sum, record| sum.saturating_add(map_words(image, record)))
 }
 
@@ -177,6 +188,7 @@ unsafe extern "C" fn stapvm_vm_load(
         scalars: core::ptr::null(),
         relocations: core::ptr::null(),
         maps: core::ptr::null_mut(),
+        code: None,
     };
     // SAFETY: the caller's promises about `program` and `layout`.
     unsafe {
@@ -196,18 +208,25 @@ unsafe extern "C" fn stapvm_vm_bind(program: *mut Program, storage: *mut u64) {
     // SAFETY: the caller's promise; nobody else uses the program.
     let program = unsafe { &mut *program };
     let image = *program.verified.image();
-    // SAFETY: the storage has room for scalars, slots and maps: storage_words added up
-    // the very counts that are walked here, in the same order.
-    unsafe {
+    // SAFETY: the storage has room for scalars, slots, steps and maps: storage_words added
+    // up the very counts that are walked here, in the same order. Nobody else writes to
+    // the steps, which are not moved and live as long as the program.
+    let steps = unsafe {
         program.scalars = storage.cast();
         program.maps = storage.add(image.scalars.len()).cast();
-        let mut words = program.maps.add(image.maps.len()).cast::<u64>();
+        let steps = program.maps.add(image.maps.len()).cast::<Step<'static>>();
+        for (index, insn) in image.code.iter().enumerate() {
+            steps.add(index).write(Step::of(insn));
+        }
+        let mut words = steps.add(image.code.len()).cast::<u64>();
         for (index, record) in image.maps.iter().enumerate() {
             let count = map_words(&image, record) as usize;
             program.maps.add(index).write(MapSlot { words, count });
             words = words.add(count);
         }
-    }
+        core::slice::from_raw_parts(steps, image.code.len())
+    };
+    program.code = Code::link(&program.verified, steps);
     for (scalar, record) in program.scalars().iter().zip(image.scalars) {
         scalar.store(record.initial, Ordering::Relaxed);
     }

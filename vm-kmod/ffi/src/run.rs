@@ -136,6 +136,7 @@ unsafe extern "C" fn stapvm_vm_prepare(program: *const Program, context: *mut u8
         core::slice::from_raw_parts_mut(context.add(1).cast::<u64>(), program.run_sizes.words())
     };
     let Some(memory) = RunMemory::carve(words, &program.run_sizes) else { return -1 };
+    let Some(code) = program.code else { return -1 };
     // SAFETY: the memory is there and aligned, and nobody else refers to it. Each part is
     // written before the next one refers to it, and is never moved.
     unsafe {
@@ -143,8 +144,8 @@ unsafe extern "C" fn stapvm_vm_prepare(program: *const Program, context: *mut u8
         let host = KernelHost { program, hit: &*(&raw const (*context).hit) };
         (&raw mut (*context).host).write(host);
         let host: &'static mut KernelHost<'static> = &mut *(&raw mut (*context).host);
-        let runner =
-            Runner::new(&program.verified, program.scalars(), program.relocations(), memory, host);
+        let (scalars, relocations) = (program.scalars(), program.relocations());
+        let runner = Runner::new(&program.verified, code, scalars, relocations, memory, host);
         (&raw mut (*context).runner).write(runner);
     }
     0

@@ -4,7 +4,7 @@
 use crate::world::{World, read};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
-use vm_core::{Host, Outcome, RunMemory, RunSizes, map};
+use vm_core::{Code, Host, Outcome, RunMemory, RunSizes, Step, map};
 use vm_spec::helper::HelperId;
 use vm_spec::ids::{MapId, ProbeId, ScalarId, StrId};
 use vm_spec::image::{FunctionRecord, LockRecord};
@@ -136,16 +136,15 @@ impl<'p> Session<'p> {
                 violations: Vec::new(),
             },
         };
+        // The steps refer to each other, so a session cannot keep them.
+        let steps: Vec<Step<'_>> = image.code.iter().map(Step::of).collect();
+        let code = Code::link(&self.verified, &steps);
         // The sizes are the program's own, so the memory always suffices.
-        if let Some(mut memory) = RunMemory::carve(&mut self.memory, &self.sizes) {
-            let outcome = vm_core::run(
-                &self.verified,
-                probe,
-                &self.scalars,
-                &self.relocations,
-                &mut memory,
-                &mut host,
-            );
+        let memory = RunMemory::carve(&mut self.memory, &self.sizes);
+        if let (Some(code), Some(memory)) = (code, memory) {
+            let (scalars, slots) = (&self.scalars, &self.relocations);
+            let outcome =
+                vm_core::run(&self.verified, code, probe, scalars, slots, memory, &mut host);
             host.run.outcome = outcome;
         }
         host.run

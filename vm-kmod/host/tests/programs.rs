@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Small programs, written with the encoder, and what they do.
 
-use vm_core::{Host, Outcome, RunMemory, RunSizes, Runner, Task};
+use vm_core::{Code, Host, Outcome, RunMemory, RunSizes, Runner, Step, Task};
 use vm_host::{Session, World};
 use vm_spec::build::*;
 use vm_spec::format::{Conversion, Measure, Piece};
@@ -433,19 +433,20 @@ fn a_runner_begins_each_run_afresh() {
         let built = builder.finish().unwrap();
         let verified = vm_spec::verify::verify(&built.image).unwrap();
         let sizes = RunSizes::of(verified.image());
-        let mut words = vec![u64::MAX; sizes.words()];
-        let mut host = Nothing(Vec::new());
-        let memory = RunMemory::carve(&mut words, &sizes).unwrap();
-        let mut runner = Runner::new(&verified, &[], &[], memory, &mut host);
-        let mut run = |pid| runner.run(ProbeId(0), Task { pid, tid: 0 });
-        assert_eq!(
-            (run(1), run(0), run(1)),
-            (Outcome::Finished, Outcome::Fault, Outcome::Finished)
-        );
-        let mut once = Nothing(Vec::new());
-        let memory = RunMemory::carve(&mut words, &sizes).unwrap();
-        Runner::new(&verified, &[], &[], memory, &mut once)
-            .run(ProbeId(0), Task { pid: 1, tid: 0 });
-        assert!(host.0.starts_with(&once.0) && host.0.ends_with(&once.0), "{registers}");
+        let run = |pids: &[i32]| {
+            let mut words = vec![u64::MAX; sizes.words()];
+            let mut host = Nothing(Vec::new());
+            let steps: Vec<Step<'_>> = verified.image().code.iter().map(Step::of).collect();
+            let code = Code::link(&verified, &steps).unwrap();
+            let memory = RunMemory::carve(&mut words, &sizes).unwrap();
+            let mut runner = Runner::new(&verified, code, &[], &[], memory, &mut host);
+            let run = |&pid| runner.run(ProbeId(0), Task { pid, tid: 0 });
+            let outcomes: Vec<Outcome> = pids.iter().map(run).collect();
+            (outcomes, host.0)
+        };
+        let (outcomes, records) = run(&[1, 0, 1]);
+        assert_eq!(outcomes, [Outcome::Finished, Outcome::Fault, Outcome::Finished]);
+        let once = run(&[1]).1;
+        assert!(records.starts_with(&once) && records.ends_with(&once), "{registers}");
     }
 }

@@ -3,15 +3,16 @@
 
 use super::give;
 use crate::fault::Fault;
-use crate::machine::{Machine, Word};
+use crate::machine::Machine;
 use crate::regex;
+use crate::step::Word;
 use vm_spec::regex::Tables;
 
 /// Threads moved for one step of the budget.
 const THREADS_PER_STEP: u32 = 16;
 
 /// The text of group n.
-pub(super) fn group(m: &mut Machine<'_>, insn: Word, n: i64) -> Result<(), Fault> {
+pub(super) fn group(m: &mut Machine<'_>, insn: &Word, n: i64) -> Result<(), Fault> {
     let id = m.last_match.ok_or(Fault::NoMatch(n))?;
     let tables = Tables::of(m.image, id).ok_or(Fault::Impossible)?;
     let group = usize::try_from(n).ok().filter(|&n| n < tables.groups().into());

@@ -6,7 +6,8 @@ use super::{CHUNK, Space, give};
 use crate::fault::Fault;
 use crate::format::{Escape, Sink, SliceSink};
 use crate::host::Host;
-use crate::machine::{Machine, Word};
+use crate::machine::Machine;
+use crate::step::Word;
 
 /// Room for a last escape, the closing quote and the dots.
 const TAIL: usize = 8;
@@ -33,7 +34,7 @@ pub(super) struct Extent {
 }
 
 /// Memory in quotes; dots behind them if there is more than fits or is wanted.
-pub(super) fn memory(m: &mut Machine<'_>, insn: Word, extent: Extent) -> Result<(), Fault> {
+pub(super) fn memory(m: &mut Machine<'_>, insn: &Word, extent: Extent) -> Result<(), Fault> {
     let room = m.strings.room().bytes;
     let limit = room.len().saturating_sub(TAIL);
     let mut sink = SliceSink::new(room);

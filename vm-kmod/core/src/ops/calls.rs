@@ -4,20 +4,20 @@
 use super::{failed, long, outlined_ops, set_long};
 use crate::fault::Fault;
 use crate::helpers;
-use crate::machine::{Machine, Stop, Window, Word, dispatch};
+use crate::machine::{Machine, Stop, Window, jump, next};
+use crate::step::{Step, Word};
 use crate::strings::StrRef;
 use vm_spec::helper::HelperId;
 
 macro_rules! stop_ops {
     ($($name:ident($m:ident, $window:ident, $insn:ident) $effect:block -> $stop:ident)*) => {$(
         pub(super) fn $name<'a>(
-            $m: &mut Machine<'a>,
-            $window: &mut Window,
-            _: &'a [u64],
-            pc: usize,
-            $insn: Word,
+            m: &mut Machine<'a>,
+            window: &mut Window,
+            step: &'a Step<'a>,
         ) -> Stop {
-            $m.pc = pc;
+            let ($m, $window, $insn) = (&mut *m, &*window, step.word());
+            let _ = (&$m, $window, $insn);
             $effect
             Stop::$stop
         }
@@ -25,7 +25,6 @@ macro_rules! stop_ops {
 }
 
 stop_ops! {
-    call(m, _window, _insn) {} -> Call
     ret(m, _window, _insn) {} -> Return
     retl(m, window, insn) { m.long_result = long(window, insn.a()); } -> Return
     rets(m, _window, insn) { m.string_result = m.strings.get(insn.a()); } -> Return
@@ -37,47 +36,35 @@ stop_ops! {
     } -> Return
 }
 
-pub(super) fn jacc<'a>(
-    m: &mut Machine<'a>,
-    window: &mut Window,
-    code: &'a [u64],
-    pc: usize,
-    insn: Word,
-) -> Stop {
-    if core::mem::take(&mut m.declined) {
-        return dispatch(m, window, code, pc.wrapping_add(1));
-    }
-    dispatch(m, window, code, insn.imm() as u32 as usize)
+pub(super) fn call<'a>(m: &mut Machine<'a>, _: &mut Window, step: &'a Step<'a>) -> Stop {
+    m.stopped_at(step);
+    Stop::Call
 }
 
-pub(super) fn raise<'a>(
-    m: &mut Machine<'a>,
-    _: &mut Window,
-    _: &'a [u64],
-    pc: usize,
-    insn: Word,
-) -> Stop {
-    let message = m.strings.get(insn.a());
-    failed(m, pc, Fault::Raised(message))
+pub(super) fn jacc<'a>(m: &mut Machine<'a>, window: &mut Window, step: &'a Step<'a>) -> Stop {
+    if core::mem::take(&mut m.declined) {
+        return next(m, window, step);
+    }
+    jump(m, window, step)
+}
+
+pub(super) fn raise<'a>(m: &mut Machine<'a>, _: &mut Window, step: &'a Step<'a>) -> Stop {
+    let message = m.strings.get(step.word().a());
+    failed(m, step, Fault::Raised(message))
 }
 
 /// The two helpers that no other can do without are answered here.
-pub(super) fn help<'a>(
-    m: &mut Machine<'a>,
-    window: &mut Window,
-    code: &'a [u64],
-    pc: usize,
-    insn: Word,
-) -> Stop {
+pub(super) fn help<'a>(m: &mut Machine<'a>, window: &mut Window, step: &'a Step<'a>) -> Stop {
     const PID: i32 = HelperId::Pid as i32;
     const TID: i32 = HelperId::Tid as i32;
+    let insn = step.word();
     let value = match insn.imm() {
         PID => m.task.pid,
         TID => m.task.tid,
-        _ => return help_general(m, window, code, pc, insn),
+        _ => return help_general(m, window, step),
     };
     set_long(window, insn.a(), value.into());
-    dispatch(m, window, code, pc.wrapping_add(1))
+    next(m, window, step)
 }
 
 outlined_ops! {

@@ -3,7 +3,8 @@
 
 use super::{failed, long, plain_ops, set_long};
 use crate::fault::Fault;
-use crate::machine::{Machine, Stop, Window, Word, dispatch};
+use crate::machine::{Machine, Stop, Window, next};
+use crate::step::{Step, Word};
 use core::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use vm_spec::ids::LongId;
 
@@ -63,16 +64,15 @@ macro_rules! division_ops {
         pub(super) fn $name<'a>(
             m: &mut Machine<'a>,
             window: &mut Window,
-            code: &'a [u64],
-            pc: usize,
-            insn: Word,
+            step: &'a Step<'a>,
         ) -> Stop {
+            let insn = step.word();
             let ($x, $y) = (long(window, insn.b()), long(window, insn.c()));
             if $y == 0 {
-                return failed(m, pc, Fault::DivisionByZero);
+                return failed(m, step, Fault::DivisionByZero);
             }
             set_long(window, insn.a(), $value);
-            dispatch(m, window, code, pc.wrapping_add(1))
+            next(m, window, step)
         }
     )*};
 }
@@ -83,13 +83,13 @@ division_ops! {
     rem |x, y| x.checked_rem(y).unwrap_or(0);
 }
 
-fn scalar<'a>(m: &Machine<'a>, insn: Word) -> Option<&'a AtomicI64> {
+fn scalar<'a>(m: &Machine<'a>, insn: &Word) -> Option<&'a AtomicI64> {
     m.scalars.get(usize::from(insn.lo()))
 }
 
 /// The lock set makes the load and the store one.
 #[inline(always)]
-fn add_to_scalar(m: &Machine<'_>, insn: Word, value: i64) {
+pub(super) fn add_to_scalar(m: &Machine<'_>, insn: &Word, value: i64) {
     if let Some(scalar) = scalar(m, insn) {
         scalar.store(scalar.load(Relaxed).wrapping_add(value), Relaxed);
     }

@@ -3,22 +3,22 @@
 
 use super::{failed, long, set_long};
 use crate::fault::Fault;
-use crate::machine::{Machine, Stop, Window, Word, dispatch};
+use crate::machine::{Machine, Stop, Window, jump, next};
+use crate::step::Step;
 
 macro_rules! jump_ops {
     ($($name:ident |$m:ident, $window:ident, $insn:ident| $taken:expr;)*) => {$(
         pub(super) fn $name<'a>(
             $m: &mut Machine<'a>,
             $window: &mut Window,
-            code: &'a [u64],
-            pc: usize,
-            $insn: Word,
+            step: &'a Step<'a>,
         ) -> Stop {
+            let $insn = step.word();
             // Two dispatches: each jumps by itself, and the branch can be predicted.
             if $taken {
-                return dispatch($m, $window, code, $insn.imm() as u32 as usize);
+                return jump($m, $window, step);
             }
-            dispatch($m, $window, code, pc.wrapping_add(1))
+            next($m, $window, step)
         }
     )*};
 }
@@ -42,69 +42,45 @@ jump_ops! {
     jnes |m, w, insn| !super::string::equal(m, insn.a(), insn.b());
 }
 
-pub(super) fn jmp<'a>(
-    m: &mut Machine<'a>,
-    window: &mut Window,
-    code: &'a [u64],
-    _: usize,
-    insn: Word,
-) -> Stop {
-    dispatch(m, window, code, insn.imm() as u32 as usize)
+pub(super) fn jmp<'a>(m: &mut Machine<'a>, window: &mut Window, step: &'a Step<'a>) -> Stop {
+    jump(m, window, step)
 }
 
-pub(super) fn charge<'a>(
-    m: &mut Machine<'a>,
-    window: &mut Window,
-    code: &'a [u64],
-    pc: usize,
-    insn: Word,
-) -> Stop {
-    match m.pay(insn.imm() as u32) {
-        Ok(()) => dispatch(m, window, code, pc.wrapping_add(1)),
-        Err(fault) => failed(m, pc, fault),
+pub(super) fn charge<'a>(m: &mut Machine<'a>, window: &mut Window, step: &'a Step<'a>) -> Stop {
+    match m.pay(step.word().imm() as u32) {
+        Ok(()) => next(m, window, step),
+        Err(fault) => failed(m, step, fault),
     }
 }
 
 #[inline(always)]
-fn loop_until<'a>(
+pub(super) fn count<'a>(
     m: &mut Machine<'a>,
     window: &mut Window,
-    code: &'a [u64],
-    pc: usize,
-    insn: Word,
+    step: &'a Step<'a>,
     bound: i64,
 ) -> Stop {
+    let insn = step.word();
     let Some(left) = m.steps.checked_sub(1) else {
-        return failed(m, pc, Fault::StepsExceeded);
+        return failed(m, step, Fault::StepsExceeded);
     };
     m.steps = left;
     let counter = long(window, insn.a()).wrapping_add(1);
     set_long(window, insn.a(), counter);
     if counter < bound {
-        return dispatch(m, window, code, insn.imm() as u32 as usize);
+        return jump(m, window, step);
     }
-    dispatch(m, window, code, pc.wrapping_add(1))
+    next(m, window, step)
 }
 
-pub(super) fn iloop<'a>(
-    m: &mut Machine<'a>,
-    window: &mut Window,
-    code: &'a [u64],
-    pc: usize,
-    insn: Word,
-) -> Stop {
-    loop_until(m, window, code, pc, insn, insn.bc().into())
+pub(super) fn iloop<'a>(m: &mut Machine<'a>, window: &mut Window, step: &'a Step<'a>) -> Stop {
+    count(m, window, step, step.word().bc().into())
 }
 
-pub(super) fn iloopr<'a>(
-    m: &mut Machine<'a>,
-    window: &mut Window,
-    code: &'a [u64],
-    pc: usize,
-    insn: Word,
-) -> Stop {
+pub(super) fn iloopr<'a>(m: &mut Machine<'a>, window: &mut Window, step: &'a Step<'a>) -> Stop {
+    let insn = step.word();
     // The counter may be the bound's register: the bound is the counter's new value.
     let bound = long(window, insn.b());
     let bound = if insn.a() == insn.b() { bound.wrapping_add(1) } else { bound };
-    loop_until(m, window, code, pc, insn, bound)
+    count(m, window, step, bound)
 }

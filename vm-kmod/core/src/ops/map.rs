@@ -2,11 +2,12 @@
 //! Maps, aggregates and iteration. Those named `_general` are what the quick ops of
 //! [`super::quick_map`] leave over.
 
-use super::{long, longs, outlined_ops, set_long};
+use super::{failed, long, longs, outlined_ops, set_long};
 use crate::fault::Fault;
-use crate::machine::{Machine, Stop, Window, Word, dispatch};
+use crate::machine::{Machine, Stop, Window, jump, next};
 use crate::map::{Entry, Map};
 use crate::stat;
+use crate::step::{Step, Word};
 use vm_spec::ids::MapId;
 use vm_spec::image::{SortOrder, StatField, StatOperation};
 
@@ -167,7 +168,7 @@ outlined_ops! {
 
 /// The cursor after the one in `R[a]`; a stale one is at the end.
 #[inline(never)]
-fn advance(m: &mut Machine<'_>, window: &mut Window, insn: Word) -> i64 {
+fn advance(m: &mut Machine<'_>, window: &mut Window, insn: &Word) -> i64 {
     let map = Map::open(m.host.map(MapId(insn.bc() as u16)));
     let next = map.and_then(|map| map.next(map.entry(long(window, insn.a()))?));
     let cursor = Entry::cursor(next);
@@ -175,19 +176,13 @@ fn advance(m: &mut Machine<'_>, window: &mut Window, insn: Word) -> i64 {
     cursor
 }
 
-pub(super) fn inext<'a>(
-    m: &mut Machine<'a>,
-    window: &mut Window,
-    code: &'a [u64],
-    pc: usize,
-    insn: Word,
-) -> Stop {
+pub(super) fn inext<'a>(m: &mut Machine<'a>, window: &mut Window, step: &'a Step<'a>) -> Stop {
     let Some(left) = m.steps.checked_sub(1) else {
-        return super::failed(m, pc, Fault::StepsExceeded);
+        return failed(m, step, Fault::StepsExceeded);
     };
     m.steps = left;
-    if advance(m, window, insn) != 0 {
-        return dispatch(m, window, code, insn.imm() as u32 as usize);
+    if advance(m, window, step.word()) != 0 {
+        return jump(m, window, step);
     }
-    dispatch(m, window, code, pc.wrapping_add(1))
+    next(m, window, step)
 }

@@ -5,14 +5,15 @@
 
 use super::map::*;
 use super::{long, set_long};
-use crate::machine::{Machine, Stop, Window, Word, dispatch};
+use crate::machine::{Machine, Stop, Window, next};
 use crate::map::single::{self, Found, Keys};
 use crate::stat;
+use crate::step::{Step, Word};
 use vm_spec::ids::MapId;
 
 /// The entry that an access with a single long names.
 #[inline(always)]
-fn entry<'m>(m: &'m mut Machine<'_>, window: &Window, insn: Word) -> Option<Found<'m>> {
+fn entry<'m>(m: &'m mut Machine<'_>, window: &Window, insn: &Word) -> Option<Found<'m>> {
     single::of_long(m.host.map(MapId(insn.lo())), long(window, insn.b()))
 }
 
@@ -22,15 +23,14 @@ macro_rules! quick_ops {
         pub(super) fn $name<'a>(
             m: &mut Machine<'a>,
             $window: &mut Window,
-            code: &'a [u64],
-            pc: usize,
-            $insn: Word,
+            step: &'a Step<'a>,
         ) -> Stop {
+            let $insn = step.word();
             if let Some((_, [$words, ..])) = entry(m, $window, $insn) {
                 $effect
-                return dispatch(m, $window, code, pc.wrapping_add(1));
+                return next(m, $window, step);
             }
-            $general(m, $window, code, pc, $insn)
+            $general(m, $window, step)
         }
     )*};
 }
@@ -54,21 +54,15 @@ quick_ops! {
 }
 
 /// `<<<`.
-pub(super) fn sadd<'a>(
-    m: &mut Machine<'a>,
-    window: &mut Window,
-    code: &'a [u64],
-    pc: usize,
-    insn: Word,
-) -> Stop {
-    if add_to_stat(m, window, insn) {
-        return dispatch(m, window, code, pc.wrapping_add(1));
+pub(super) fn sadd<'a>(m: &mut Machine<'a>, window: &mut Window, step: &'a Step<'a>) -> Stop {
+    if add_to_stat(m, window, step.word()) {
+        return next(m, window, step);
     }
-    sadd_general(m, window, code, pc, insn)
+    sadd_general(m, window, step)
 }
 
 #[inline(never)]
-fn add_to_stat(m: &mut Machine<'_>, window: &Window, insn: Word) -> bool {
+fn add_to_stat(m: &mut Machine<'_>, window: &Window, insn: &Word) -> bool {
     let key = m.strings.view().bytes(m.strings.get(insn.c()));
     let storage = m.host.map(MapId(insn.lo()));
     let Some((keys, buckets)) = single::shape(storage) else { return false };

@@ -3,8 +3,9 @@
 
 use super::{outlined_ops, set_long};
 use crate::fault::Fault;
-use crate::machine::{Machine, Stop, Window, Word, dispatch};
+use crate::machine::{Machine, Stop, Window, next};
 use crate::regex;
+use crate::step::{Step, Word};
 use vm_spec::ids::RegexId;
 use vm_spec::regex::Tables;
 

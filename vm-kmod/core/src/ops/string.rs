@@ -3,7 +3,8 @@
 
 use super::{outlined_ops, plain_ops, set_long};
 use crate::format::{Sink, SliceSink};
-use crate::machine::{Machine, Stop, Window, Word, dispatch};
+use crate::machine::{Machine, Stop, Window, next};
+use crate::step::{Step, Word};
 use core::cmp::Ordering;
 use vm_spec::ids::StrId;
 

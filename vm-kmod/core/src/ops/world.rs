@@ -3,17 +3,18 @@
 
 use super::{long, outlined_ops, set_long};
 use crate::fault::Fault;
-use crate::machine::{Machine, Stop, Window, Word, dispatch};
+use crate::machine::{Machine, Stop, Window, next};
+use crate::step::{Step, Word};
 use vm_spec::image::{SlotKind, Width};
 use vm_spec::probe::ContextWord;
 use vm_spec::relocation::Placed;
 
 /// The number in a relocation slot.
-fn slot(m: &Machine<'_>, insn: Word) -> Result<i64, Fault> {
+fn slot(m: &Machine<'_>, insn: &Word) -> Result<i64, Fault> {
     m.relocations.get(insn.imm() as u32 as usize).copied().ok_or(Fault::Impossible)
 }
 
-fn placed(m: &Machine<'_>, insn: Word) -> Result<Placed, Fault> {
+fn placed(m: &Machine<'_>, insn: &Word) -> Result<Placed, Fault> {
     Placed::from_raw(slot(m, insn)?).ok_or(Fault::Impossible)
 }
 
@@ -31,7 +32,7 @@ fn narrow(width: Width, value: i64) -> i64 {
 }
 
 /// The context word that a slot names, as wide as it says.
-fn placed_word(m: &mut Machine<'_>, insn: Word) -> Result<i64, Fault> {
+fn placed_word(m: &mut Machine<'_>, insn: &Word) -> Result<i64, Fault> {
     let placed = placed(m, insn)?;
     let record = m.image.relocations.get(insn.imm() as u32 as usize);
     let kind = record.and_then(|record| SlotKind::from_number(record.kind));
