@@ -131,7 +131,7 @@ static int create_globals(struct stapvm_session *session, struct stapvm_load *lo
 	for (map = 0; map < layout->map_count; map++) {
 		if (signal_pending(current))
 			return -EINTR;
-		stapvm_vm_init_map(session->program, map);
+		stapvm_vm_init_map(session->program, map, get_random_u64());
 		cond_resched();
 	}
 	return 0;

@@ -57,8 +57,8 @@ int stapvm_vm_load(struct stapvm_vm_program *program, const u64 *words, size_t c
 		   struct stapvm_vm_layout *layout, struct stapvm_vm_refusal *refusal);
 /* Lays the globals out in zeroed memory of layout.storage_bytes. */
 void stapvm_vm_bind(struct stapvm_vm_program *program, u64 *storage);
-/* Gives a map its initial contents; to be done for each after bind. */
-void stapvm_vm_init_map(struct stapvm_vm_program *program, u32 map);
+/* Gives a map its initial contents and a secret for its hashes; for each after bind. */
+void stapvm_vm_init_map(struct stapvm_vm_program *program, u32 map, u64 seed);
 /* Replaces an initial value. Return 0, or -1 if there is no such global. */
 int stapvm_vm_override_scalar(struct stapvm_vm_program *program, u32 scalar, s64 value);
 int stapvm_vm_override_string(struct stapvm_vm_program *program, u32 map,

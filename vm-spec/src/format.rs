@@ -162,6 +162,14 @@ pub struct PieceRecord {
     pub reserved2: u32,
 }
 
+impl PieceRecord {
+    /// Has it neither flags nor measures? Most have none.
+    #[inline]
+    pub const fn is_plain(&self) -> bool {
+        self.flags == 0 && self.width == Measure::UNSET && self.precision == Measure::UNSET
+    }
+}
+
 /// One piece, checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "std", derive(serde::Serialize, serde::Deserialize))]

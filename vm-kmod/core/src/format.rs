@@ -11,8 +11,8 @@
 //! [`Arguments::memory`], the bytes found there take its place, encoded as a string
 //! argument (length, bytes), because the reader of a record cannot look them up.
 
-use vm_spec::format::{Conversion, Flags, Measure, Piece};
-use vm_spec::ids::FormatId;
+use vm_spec::format::{Conversion, Flags, Measure, Piece, PieceRecord};
+use vm_spec::ids::{FormatId, StrId};
 use vm_spec::image::Image;
 
 /// Takes the bytes of the text as they come.
@@ -99,11 +99,48 @@ pub fn format<A: Arguments>(
     arguments: &mut A,
     out: &mut impl Sink,
 ) -> Result<(), A::Error> {
-    for piece in image.pieces_of(id).iter().filter_map(Piece::from_record) {
-        if piece.conversion == Conversion::Literal {
-            out.put(image.string(piece.literal));
-        } else {
-            conversion(piece, arguments, out)?;
+    for record in image.pieces_of(id) {
+        piece(image, record, arguments, out)?;
+    }
+    Ok(())
+}
+
+/// Makes the text of one piece of a format.
+///
+/// # Errors
+/// Those of `arguments`.
+pub fn piece<A: Arguments>(
+    image: &Image<'_>,
+    record: &PieceRecord,
+    arguments: &mut A,
+    out: &mut impl Sink,
+) -> Result<(), A::Error> {
+    const LITERAL: u8 = Conversion::Literal as u8;
+    const STRING: u8 = Conversion::String as u8;
+    const SIGNED: u8 = Conversion::Signed as u8;
+    const UNSIGNED: u8 = Conversion::Unsigned as u8;
+    const HEX_LOWER: u8 = Conversion::HexLower as u8;
+    match record.conversion {
+        LITERAL => out.put(image.string(StrId(record.literal))),
+        // The usual ones, where there is nothing to arrange.
+        STRING if record.is_plain() => out.put(arguments.string()?),
+        SIGNED if record.is_plain() => {
+            let value = arguments.long()?;
+            if value < 0 {
+                out.put(b"-");
+            }
+            out.put(decimal(value.unsigned_abs(), &mut [0; 22]));
+        }
+        UNSIGNED if record.is_plain() => {
+            out.put(decimal(arguments.long()? as u64, &mut [0; 22]));
+        }
+        HEX_LOWER if record.is_plain() => {
+            out.put(hexadecimal(arguments.long()? as u64, 0, &mut [0; 22]));
+        }
+        _ => {
+            if let Some(piece) = Piece::from_record(record) {
+                conversion(piece, arguments, out)?;
+            }
         }
     }
     Ok(())
@@ -296,14 +333,41 @@ impl Field {
     }
 }
 
-/// The digits of a number; 22 of them are enough for 64 bits in base 8.
-fn digits(mut value: u64, base: Base, buffer: &mut [u8; 22]) -> &[u8] {
+/// Digits of a number; 22 of them are enough for 64 bits in base 8.
+type Digits = [u8; 22];
+
+fn digits(value: u64, base: Base, buffer: &mut Digits) -> &[u8] {
+    match base.radix {
+        10 => decimal(value, buffer),
+        16 => hexadecimal(value, base.letters, buffer),
+        _ => written_backwards(value, buffer, |value| (value as u8 & 7 | b'0', value >> 3)),
+    }
+}
+
+fn decimal(value: u64, buffer: &mut Digits) -> &[u8] {
+    written_backwards(value, buffer, |value| ((value % 10) as u8 | b'0', value / 10))
+}
+
+/// `letters` is what the letters' codes are less than those of lower case.
+fn hexadecimal(value: u64, letters: u8, buffer: &mut Digits) -> &[u8] {
+    written_backwards(value, buffer, |value| {
+        let digit = hex_digit(value as u8);
+        (if digit >= b'a' { digit.wrapping_sub(letters) } else { digit }, value >> 4)
+    })
+}
+
+/// What `step` gives of a value and then of its rests, until the rest is 0; the first
+/// digit is the last one.
+#[inline(always)]
+fn written_backwards(
+    mut value: u64,
+    buffer: &mut Digits,
+    step: impl Fn(u64) -> (u8, u64),
+) -> &[u8] {
     let mut start = buffer.len();
     for (n, slot) in buffer.iter_mut().enumerate().rev() {
-        let digit = hex_digit(value.checked_rem(base.radix).unwrap_or(0) as u8);
-        *slot = if digit >= b'a' { digit.wrapping_sub(base.letters) } else { digit };
+        (*slot, value) = step(value);
         start = n;
-        value = value.checked_div(base.radix).unwrap_or(0);
         if value == 0 {
             break;
         }

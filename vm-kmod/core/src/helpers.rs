@@ -28,7 +28,6 @@ enum Space {
 
 /// The helper with this number, if it does nothing but give a long of the host's and
 /// scripts like it. The others take the longer way of [`call`].
-#[inline(always)]
 pub(crate) fn asks_host(number: i32) -> Option<HelperId> {
     use HelperId as H;
     let id = u16::try_from(number).ok().and_then(H::from_number)?;
@@ -147,6 +146,12 @@ pub(crate) fn call(m: &mut Machine<'_>, window: &mut Window, insn: &Word) -> Res
         *slot = long;
     }
     Ok(())
+}
+
+/// `execname()`, which is asked for more than the others.
+pub(crate) fn execname(m: &mut Machine<'_>, insn: &Word) -> Result<(), Fault> {
+    let length = m.host.helper_string(HelperId::Execname, m.strings.room().bytes);
+    give(m, insn, length)
 }
 
 /// Makes the first bytes of the room the result.

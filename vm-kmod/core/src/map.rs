@@ -198,20 +198,22 @@ impl<'s> Map<'s> {
             return self.hash_mixed(keys);
         }
         let longs = keys.longs(self.shape().key_count);
-        high(longs.iter().fold(0, |hash, &key| mix(hash, key as u64))) | IN_USE
+        let secret = layout::secret(self.header);
+        high(longs.iter().fold(secret.start, |hash, &key| secret.mix(hash, key as u64))) | IN_USE
     }
 
     #[inline(never)]
     fn hash_mixed(&self, keys: &Keys<'_>) -> u32 {
-        let mut hash = 0u64;
+        let secret = layout::secret(self.header);
+        let mut hash = secret.start;
         let (mut longs, mut strings) = (0usize, 0usize);
         let mut kinds = self.shape().string_keys;
         for _ in 0..self.shape().key_count {
             if kinds & 1 == 0 {
-                hash = mix(hash, keys.long(longs) as u64);
+                hash = secret.mix(hash, keys.long(longs) as u64);
                 longs = longs.wrapping_add(1);
             } else {
-                hash = mix_bytes(hash, keys.string(strings));
+                hash = secret.mix_bytes(hash, keys.string(strings));
                 strings = strings.wrapping_add(1);
             }
             kinds >>= 1;
@@ -476,21 +478,44 @@ fn put_string(words: &mut [u64], text: &[u8]) {
     }
 }
 
-#[inline]
-fn mix(hash: u64, word: u64) -> u64 {
-    // Both halves of the product count, so that neither low nor high bits of a key
-    // are lost.
-    let product = u128::from(hash.rotate_left(23) ^ word ^ 0x9e37_79b9_7f4a_7c15)
-        .wrapping_mul(0xd6e8_feb8_6659_fd93);
-    product as u64 ^ (product >> 64) as u64
+/// The secret of a map's hashes. Who chooses a script's keys does not know it, and so
+/// cannot choose keys that all lie in one chain: the multiplier decides which keys meet.
+#[derive(Clone, Copy)]
+struct Secret {
+    start: u64,
+    multiplier: u64,
 }
 
-#[inline]
-fn mix_bytes(hash: u64, bytes: &[u8]) -> u64 {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let hash = words.iter().fold(hash, |hash, word| mix(hash, u64::from_le_bytes(*word)));
-    let last = rest.iter().fold(rest.len() as u64, |word, &byte| word << 8 | u64::from(byte));
-    mix(hash, last)
+impl Secret {
+    /// The secret made of a random number.
+    const fn of(seed: u64) -> Secret {
+        // splitmix64, so that the two halves have nothing in common.
+        let mut word = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Secret { start: seed, multiplier: word ^ word >> 31 | 1 }
+    }
+
+    #[inline(always)]
+    fn mix(self, hash: u64, word: u64) -> u64 {
+        // Both halves of the product count, so that neither low nor high bits of a key
+        // are lost.
+        let product = u128::from(hash.rotate_left(23) ^ word).wrapping_mul(self.multiplier.into());
+        product as u64 ^ (product >> 64) as u64
+    }
+
+    #[inline(always)]
+    fn of_long(self, key: i64) -> u32 {
+        high(self.mix(self.start, key as u64)) | IN_USE
+    }
+
+    #[inline]
+    fn mix_bytes(self, hash: u64, bytes: &[u8]) -> u64 {
+        let (words, rest) = bytes.as_chunks::<8>();
+        let hash = words.iter().fold(hash, |hash, word| self.mix(hash, u64::from_le_bytes(*word)));
+        let last = rest.iter().fold(rest.len() as u64, |word, &byte| word << 8 | u64::from(byte));
+        self.mix(hash, last)
+    }
 }
 
 #[cfg(test)]

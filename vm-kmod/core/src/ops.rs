@@ -24,6 +24,8 @@ use output::*;
 use quick_map::*;
 use regex::*;
 use string::*;
+use vm_spec::insn::Insn;
+use vm_spec::isa::Opcode;
 use world::*;
 
 macro_rules! table {
@@ -41,10 +43,13 @@ vm_spec::for_each_opcode!(table);
 
 static TABLE: [Op; 256] = table();
 
-/// The function of an opcode.
+/// The function of an instruction.
 #[expect(clippy::indexing_slicing, reason = "a u8 is below 256")]
-pub(crate) fn of(number: u8) -> Op {
-    TABLE[usize::from(number)]
+pub(crate) fn of(insn: &Insn) -> Op {
+    if insn.op == Opcode::CallHelper as u8 {
+        return call_of(insn.imm);
+    }
+    TABLE[usize::from(insn.op)]
 }
 
 /// Of numbers that are no opcode; the verifier has ruled them out.

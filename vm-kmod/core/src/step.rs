@@ -85,7 +85,7 @@ impl<'c> Step<'c> {
     /// A step that is not linked yet.
     pub fn of(insn: &Insn) -> Step<'c> {
         let (next, target) = (Cell::new(None), Cell::new(None));
-        Step { op: Cell::new(ops::of(insn.op)), word: Word(*insn), next, target }
+        Step { op: Cell::new(ops::of(insn)), word: Word(*insn), next, target }
     }
 
     /// Its operands.

@@ -232,12 +232,12 @@ unsafe extern "C" fn stapvm_vm_bind(program: *mut Program, storage: *mut u64) {
     }
 }
 
-/// Gives a map its initial contents.
+/// Gives a map its initial contents; its hashes depend on the seed.
 ///
 /// # Safety
 /// `program` is bound and nobody runs it.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn stapvm_vm_init_map(program: *mut Program, index: u32) {
+unsafe extern "C" fn stapvm_vm_init_map(program: *mut Program, index: u32, seed: u64) {
     // SAFETY: the caller's promise.
     let program = unsafe { &*program };
     let Some((id, record)) = program.map_record(index) else { return };
@@ -245,7 +245,7 @@ unsafe extern "C" fn stapvm_vm_init_map(program: *mut Program, index: u32) {
     let initial = program.verified.image().string(StrId(record.initial));
     // SAFETY: nobody runs the program, and no other slice of the map is alive.
     let words = unsafe { program.map(id) };
-    map::initialise(words, record, program.string_length(), initial);
+    map::initialise(words, record, program.string_length(), initial, seed);
 }
 
 /// Replaces the initial value of a scalar.
@@ -290,7 +290,8 @@ unsafe extern "C" fn stapvm_vm_override_string(
     };
     // SAFETY: nobody runs the program, and no other slice of the map is alive.
     let words = unsafe { program.map(id) };
-    map::initialise(words, record, program.string_length(), text);
+    // It has one entry and no key: nothing to hash.
+    map::initialise(words, record, program.string_length(), text, 0);
     0
 }
 

@@ -3,6 +3,7 @@
 
 use crate::world::{World, read};
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicI64, Ordering};
 use vm_core::{Code, Host, Outcome, RunMemory, RunSizes, Step, map};
 use vm_spec::helper::HelperId;
@@ -75,7 +76,7 @@ impl<'p> Session<'p> {
         let maps = image.maps.iter().map(|record| {
             let mut words = vec![0; map::words_needed(record, length) as usize];
             let initial = image.try_string(StrId(record.initial)).unwrap_or_default();
-            map::initialise(&mut words, record, length, initial);
+            map::initialise(&mut words, record, length, initial, seed());
             words
         });
         let sizes = RunSizes::of(&image);
@@ -149,6 +150,11 @@ impl<'p> Session<'p> {
         }
         host.run
     }
+}
+
+/// A number that nobody can guess; std's hashers are made with such numbers.
+fn seed() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 /// What an entry handler keeps for the return's.

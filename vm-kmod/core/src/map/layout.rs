@@ -11,9 +11,10 @@
 //!      6  string keys:u16 key count:u16 buckets of the histogram:u16 value kind:u16
 //!      7  lower bound, 8 step of a linear histogram (step 0: logarithmic)
 //!      9  longest string
+//!     10  start, 11 multiplier of the hashes
 //! ```
 
-use super::{Map, high, low, pair};
+use super::{Map, Secret, high, low, pair};
 use crate::stat::{self, Buckets};
 use crate::strings::Keys;
 use vm_spec::image::{HistogramKind, Image, MapRecord, Overflow, ValueKind};
@@ -136,6 +137,12 @@ impl Shape {
     }
 }
 
+/// What hashes depend on.
+#[inline(always)]
+pub(super) fn secret(header: &[u64; HEADER]) -> Secret {
+    Secret { start: header[10], multiplier: header[11] }
+}
+
 /// The histogram of a map of aggregates.
 #[inline(always)]
 pub(super) fn buckets(header: &[u64; HEADER]) -> Buckets {
@@ -165,14 +172,23 @@ pub fn storage_words_needed(image: &Image<'_>) -> u64 {
 }
 
 /// Lays an empty map out in its storage, which may hold anything. `initial` is the
-/// value of a string global ("" if it has none) and is ignored by other maps. A
-/// storage of fewer than [`words_needed`] words stays a map that takes nothing.
-pub fn initialise(storage: &mut [u64], record: &MapRecord, string_length: u32, initial: &[u8]) {
+/// value of a string global ("" if it has none) and is ignored by other maps. `seed` is a
+/// random number that hashes depend on. A storage of fewer than [`words_needed`] words stays a map that takes nothing.
+pub fn initialise(
+    storage: &mut [u64],
+    record: &MapRecord,
+    string_length: u32,
+    initial: &[u8],
+    seed: u64,
+) {
     let shape = Shape::of(record, string_length);
     let enough = storage.len() as u64 >= words_needed(record, string_length);
     let Some((header, rest)) = storage.split_first_chunk_mut::<HEADER>() else { return };
     shape.write(header, record);
     header[9] = string_length.saturating_sub(1).into();
+    let secret = Secret::of(seed);
+    header[10] = secret.start;
+    header[11] = secret.multiplier;
     if !enough {
         header[3] = 0;
         header[4] = 0;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Calls, returns and the end of a run. The frames are the machine's business.
 
-use super::{failed, long, outlined_ops, set_long};
+use super::{failed, long, outlined_ops, plain_ops, set_long};
 use crate::fault::Fault;
 use crate::helpers;
 use crate::machine::{Machine, Stop, Window, jump, next};
-use crate::step::{Step, Word};
+use crate::step::{Op, Step, Word};
 use crate::strings::StrRef;
 use vm_spec::helper::HelperId;
 
@@ -53,29 +53,50 @@ pub(super) fn raise<'a>(m: &mut Machine<'a>, _: &mut Window, step: &'a Step<'a>)
     failed(m, step, Fault::Raised(message))
 }
 
-/// The two helpers that no other can do without are answered here.
-pub(super) fn help<'a>(m: &mut Machine<'a>, window: &mut Window, step: &'a Step<'a>) -> Stop {
-    const PID: i32 = HelperId::Pid as i32;
-    const TID: i32 = HelperId::Tid as i32;
-    let insn = step.word();
-    let value = match insn.imm() {
-        PID => m.task.pid,
-        TID => m.task.tid,
-        _ => return help_general(m, window, step),
-    };
-    set_long(window, insn.a(), value.into());
-    next(m, window, step)
+/// Helpers in nearly every script, and the functions that ask for just them.
+const USUAL: [(HelperId, Op); 5] = [
+    (HelperId::Pid, help_pid),
+    (HelperId::Tid, help_tid),
+    (HelperId::Execname, help_execname),
+    (HelperId::RealtimeUs, help_realtime_us),
+    (HelperId::RealtimeNs, help_realtime_ns),
+];
+
+/// The function of a call of a helper. Which helper is known when code is linked, so
+/// that it need not be found out at each hit.
+pub(super) fn call_of(number: i32) -> Op {
+    let usual = USUAL.iter().find(|(id, _)| *id as i32 == number);
+    let other: Op = if helpers::asks_host(number).is_some() { help_host } else { help };
+    usual.map_or(other, |&(_, op)| op)
+}
+
+plain_ops! {
+    help_pid(m, window, insn) {
+        set_long(window, insn.a(), m.task.pid.into());
+    }
+    help_tid(m, window, insn) {
+        set_long(window, insn.a(), m.task.tid.into());
+    }
+    help_realtime_us(m, window, insn) {
+        set_long(window, insn.a(), m.host.helper_long(HelperId::RealtimeUs, [0; 2]));
+    }
+    help_realtime_ns(m, window, insn) {
+        set_long(window, insn.a(), m.host.helper_long(HelperId::RealtimeNs, [0; 2]));
+    }
 }
 
 outlined_ops! {
-    help_general(m, window, insn) {
-        if let Some(id) = helpers::asks_host(insn.imm()) {
-            let second = window.get(usize::from(insn.b()).wrapping_add(1)).copied();
-            let arguments = [long(window, insn.b()), second.unwrap_or(0)];
-            let value = m.host.helper_long(id, arguments);
-            set_long(window, insn.a(), value);
-            return Ok(());
-        }
+    help_execname(m, _window, insn) {
+        helpers::execname(m, insn)
+    }
+    help_host(m, window, insn) {
+        let id = helpers::asks_host(insn.imm()).ok_or(Fault::Impossible)?;
+        let second = window.get(usize::from(insn.b()).wrapping_add(1)).copied();
+        let arguments = [long(window, insn.b()), second.unwrap_or(0)];
+        set_long(window, insn.a(), m.host.helper_long(id, arguments));
+        Ok(())
+    }
+    help(m, window, insn) {
         helpers::call(m, window, insn)
     }
 }

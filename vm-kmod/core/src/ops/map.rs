@@ -80,7 +80,7 @@ outlined_ops! {
         set_long(window, insn.a(), found.into());
         Ok(())
     }
-    mdel(m, window, insn) {
+    mdel_general(m, window, insn) {
         let mut map = open!(m, insn);
         if let Some(entry) = map.find(&keys!(m, window, insn)) {
             map.remove(entry);

@@ -11,7 +11,7 @@ use crate::map::Map;
 use crate::stat;
 use crate::step::{Step, Word};
 use crate::strings::{Keys, Strings};
-use vm_spec::format::{Conversion, Flags, Measure, Piece, PieceRecord};
+use vm_spec::format::{Conversion, Flags, Measure, PieceRecord};
 use vm_spec::ids::{FormatId, MapId};
 use vm_spec::image::StatOperation;
 use vm_spec::record::{Full, Writer};
@@ -93,11 +93,14 @@ fn write_arguments(
     Ok(())
 }
 
-/// `sprintf`'s arguments. What `%m` reads lies in the free part of the output.
+/// `sprintf`'s arguments. What `%m` reads lies in the output's buffer, which is flushed
+/// before.
 struct Direct<'d, 'o> {
     tuple: Tuple<'d>,
     host: &'d mut dyn Host,
-    scratch: &'d mut Writer<'o>,
+    output: &'d mut Writer<'o>,
+    /// The buffer holds what `%m` has read.
+    lent: bool,
 }
 
 impl Arguments for Direct<'_, '_> {
@@ -113,10 +116,12 @@ impl Arguments for Direct<'_, '_> {
 
     fn memory(&mut self, length: usize, user: bool) -> Result<&[u8], PrintError> {
         let address = self.tuple.next_long() as u64;
-        let position = self.scratch.position();
-        self.scratch.reserve(length)?;
-        self.scratch.rewind(position);
-        let room = self.scratch.reserve(length)?;
+        if !self.lent && self.output.position() > 0 {
+            self.host.emit(self.output.written());
+        }
+        self.lent = true;
+        self.output.clear();
+        let room = self.output.reserve(length)?;
         read(self.host, address, user, room).map_err(PrintError::Fault)?;
         Ok(room)
     }
@@ -133,31 +138,17 @@ outlined_ops! {
         })
     }
     sprint(m, window, insn) {
-        let (image, id) = (m.image, FormatId(insn.imm() as u32));
-        let pieces = image.pieces_of(id);
-        if pieces.iter().any(|piece| matches!(piece.conversion, MEMORY | MEMORY_HEX)) {
-            m.flush();
-        }
-        let before = m.output.position();
+        let image = m.image;
         let (keys, bytes) = m.strings.room().into_tuple(longs(window, insn.b()), insn.c());
+        let tuple = Tuple::new(keys);
         let mut arguments =
-            Direct { tuple: Tuple::new(keys), host: &mut *m.host, scratch: &mut m.output };
+            Direct { tuple, host: &mut *m.host, output: &mut m.output, lent: false };
         let mut sink = SliceSink::new(bytes);
-        let mut result = Ok(());
-        for piece in pieces.iter().filter_map(Piece::from_record) {
-            let position = arguments.scratch.position();
-            if piece.conversion == Conversion::Literal {
-                format::Sink::put(&mut sink, image.string(piece.literal));
-            } else {
-                result = format::conversion(piece, &mut arguments, &mut sink);
-            }
-            arguments.scratch.rewind(position);
-            if result.is_err() {
-                break;
-            }
-        }
+        let result = format::format(image, FormatId(insn.imm() as u32), &mut arguments, &mut sink);
         let length = sink.written();
-        m.output.rewind(before);
+        if arguments.lent {
+            m.output.clear();
+        }
         match result {
             Ok(()) => {}
             Err(PrintError::Full) => return Err(Fault::OutputTooLong),

@@ -17,19 +17,31 @@ fn entry<'m>(m: &'m mut Machine<'_>, window: &Window, insn: &Word) -> Option<Fou
     single::of_long(m.host.map(MapId(insn.lo())), long(window, insn.b()))
 }
 
-/// Ops that are done if `entry` is there, and else left to the general op.
+/// A new entry with value 0 for an access with a single long.
+#[inline(never)]
+fn insert<'m>(m: &'m mut Machine<'_>, window: &Window, insn: &Word) -> Option<&'m mut u64> {
+    single::insert_long(m.host.map(MapId(insn.lo())), long(window, insn.b()))
+}
+
+/// Ops that are done if the entry is there, or may be made, and else left to the general
+/// op.
 macro_rules! quick_ops {
-    ($($name:ident or $general:ident |$window:ident, $insn:ident, $words:ident| $effect:block)*) => {$(
+    ($($name:ident or $general:ident
+        |$window:ident, $insn:ident, $value:ident $(= $insert:ident)?| $effect:block)*) => {$(
         pub(super) fn $name<'a>(
             m: &mut Machine<'a>,
             $window: &mut Window,
             step: &'a Step<'a>,
         ) -> Stop {
             let $insn = step.word();
-            if let Some((_, [$words, ..])) = entry(m, $window, $insn) {
+            if let Some((_, [$value, ..])) = entry(m, $window, $insn) {
                 $effect
                 return next(m, $window, step);
             }
+            $(if let Some($value) = $insert(m, $window, $insn) {
+                $effect
+                return next(m, $window, step);
+            })?
             $general(m, $window, step)
         }
     )*};
@@ -39,18 +51,30 @@ quick_ops! {
     mget or mget_general |window, insn, value| {
         set_long(window, insn.a(), *value as i64);
     }
-    mset or mset_general |window, insn, value| {
+    mset or mset_general |window, insn, value = insert| {
         *value = long(window, insn.a()) as u64;
     }
-    madd or madd_general |window, insn, value| {
+    madd or madd_general |window, insn, value = insert| {
         *value = value.wrapping_add(long(window, insn.a()) as u64);
     }
-    maddi or maddi_general |window, insn, value| {
+    maddi or maddi_general |window, insn, value = insert| {
         *value = value.wrapping_add(i64::from(insn.hi() as i16) as u64);
     }
     mhas or mhas_general |window, insn, _value| {
         set_long(window, insn.a(), 1);
     }
+}
+
+pub(super) fn mdel<'a>(m: &mut Machine<'a>, window: &mut Window, step: &'a Step<'a>) -> Stop {
+    if remove(m, window, step.word()) {
+        return next(m, window, step);
+    }
+    mdel_general(m, window, step)
+}
+
+#[inline(never)]
+fn remove(m: &mut Machine<'_>, window: &Window, insn: &Word) -> bool {
+    single::remove_long(m.host.map(MapId(insn.lo())), long(window, insn.b())).is_some()
 }
 
 /// `<<<`.
