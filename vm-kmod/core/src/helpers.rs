@@ -150,7 +150,7 @@ pub(crate) fn call(m: &mut Machine<'_>, window: &mut Window, insn: &Word) -> Res
 
 /// `execname()`, which is asked for more than the others.
 pub(crate) fn execname(m: &mut Machine<'_>, insn: &Word) -> Result<(), Fault> {
-    let length = m.host.helper_string(HelperId::Execname, m.strings.room().bytes);
+    let length = m.host.helper_string(HelperId::Execname, [0; 2], m.strings.room().bytes);
     give(m, insn, length)
 }
 

@@ -163,7 +163,7 @@ impl<'c> Code<'c> {
     /// The position of a step.
     pub(crate) fn position(self, step: &Step<'c>) -> usize {
         let bytes = ptr::from_ref(step).addr().wrapping_sub(self.steps.as_ptr().addr());
-        bytes / size_of::<Step<'_>>()
+        bytes.checked_div(size_of::<Step<'_>>()).unwrap_or(0)
     }
 }
 
