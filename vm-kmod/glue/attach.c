@@ -78,11 +78,9 @@ static int attach(struct stapvm_attachment *attachment)
 	switch (attachment->kind) {
 	case STAPVM_PROBE_FUNCTION_ENTRY:
 	case STAPVM_PROBE_STATEMENT:
-		if (attachment->via_ftrace)
-			return 0;
-		return stapvm_kprobe_attach(attachment);
+		return attachment->via_ftrace ? 0 : stapvm_kprobe_attach(attachment);
 	case STAPVM_PROBE_FUNCTION_RETURN:
-		return stapvm_kretprobe_attach(attachment);
+		return attachment->via_ftrace ? 0 : stapvm_kretprobe_attach(attachment);
 	case STAPVM_PROBE_TRACEPOINT:
 		return stapvm_tracepoint_attach(attachment);
 	case STAPVM_PROBE_SYSCALL_ENTRY:
@@ -259,8 +257,8 @@ void stapvm_detach_all(struct stapvm_session *session)
 			detach_one(&session->attachments[i]);
 	}
 	stapvm_syscall_detach_all(session);
-	stapvm_kprobe_detach_all(session);
 	stapvm_ftrace_detach_all(session);
+	stapvm_kprobe_detach_all(session);
 	for (i = 0; i < session->attachment_count; i++)
 		session->attachments[i].armed = false;
 	/* Of tracepoints and, since handlers run with preemption off, of all else. */

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Functions' entries the cheap way: for handlers that look at no registers but the
- * arguments', one ftrace callback for the whole session.
+ * Functions' entries and returns the cheap way: a callback of ftrace's for the whole
+ * session, and another one, which costs more, for handlers that look at registers
+ * other than the arguments'.
  *
  * A hit costs a quarter of a kprobe's, and any number of functions is armed by one
  * pass over the kernel's text instead of one each. What ftrace cannot take (a
- * function without a call to it, or a kernel that refuses) is left to kprobe.c.
+ * function without a call to it, or a kernel that refuses) is left to kprobe.c, and
+ * so is the way from a function's entry to its return.
  */
 #include <linux/ftrace.h>
 #include <linux/hash.h>
@@ -25,7 +27,7 @@
 struct stapvm_ftrace {
 	struct ftrace_ops ops;
 	struct stapvm_session *session;
-	bool registered;
+	enum stapvm_registers registers;
 	u32 bits;
 	struct stapvm_attachment *buckets[];
 };
@@ -40,17 +42,21 @@ static __always_inline void run_at(struct stapvm_ftrace *ftrace, u64 address,
 {
 	struct stapvm_attachment *attachment = *bucket(ftrace, address);
 
-	for (; attachment; attachment = attachment->ftrace.next) {
+	for (; attachment; attachment = attachment->ftrace_next) {
 		if (attachment->address != address)
 			continue;
+		if (attachment->kind == STAPVM_PROBE_FUNCTION_RETURN) {
+			stapvm_kretprobe_enter(attachment, hit->regs);
+			continue;
+		}
 		hit->attachment = attachment;
 		stapvm_hit(hit);
 	}
 }
 
 /*
- * No recursion guard of ftrace's: a handler that comes back here finds its context
- * busy and is counted. Without FTRACE_OPS_FL_SAVE_REGS only the arguments are valid,
+ * ftrace turns preemption off and guards against recursion, as it does for kprobes.
+ * Without FTRACE_OPS_FL_SAVE_REGS only the arguments and the stack pointer are valid,
  * and cs is 0, which reads as kernel mode.
  */
 static __kprobes void on_function(unsigned long ip, unsigned long parent_ip,
@@ -67,11 +73,27 @@ static __kprobes void on_function(unsigned long ip, unsigned long parent_ip,
 		run_at(ftrace, ip - ENDBR_BYTES, &hit);
 }
 
-static bool is_eligible(const struct stapvm_attachment *attachment)
+/* What the handler that runs at the function's entry, if any, wants to see. */
+static enum stapvm_registers wanted(const struct stapvm_attachment *attachment)
 {
+	const struct stapvm_probe *probes = attachment->session->probes;
+	bool all = false;
+
+	if (attachment->kind == STAPVM_PROBE_FUNCTION_ENTRY)
+		all = probes[attachment->probe].needs_registers;
+	else if (attachment->has_entry)
+		all = probes[attachment->entry_probe].needs_registers;
+	return all ? STAPVM_REGISTERS_ALL : STAPVM_REGISTERS_ARGUMENTS;
+}
+
+static bool is_eligible(const struct stapvm_attachment *attachment,
+			enum stapvm_registers registers)
+{
+	if (attachment->kind != STAPVM_PROBE_FUNCTION_ENTRY &&
+	    attachment->kind != STAPVM_PROBE_FUNCTION_RETURN)
+		return false;
 	/* What is armed for a module's address could fire in the next module there. */
-	return attachment->kind == STAPVM_PROBE_FUNCTION_ENTRY && attachment->address &&
-	       !attachment->module && !attachment->session->probes[attachment->probe].needs_registers;
+	return attachment->address && !attachment->module && wanted(attachment) == registers;
 }
 
 /* Adds addresses to the filter; those in a part that cannot be split are left out. */
@@ -104,17 +126,18 @@ static void insert(struct stapvm_ftrace *ftrace, struct stapvm_attachment *attac
 	struct stapvm_attachment **end = bucket(ftrace, attachment->address);
 
 	while (*end)
-		end = &(*end)->ftrace.next;
+		end = &(*end)->ftrace_next;
 	*end = attachment;
 	attachment->via_ftrace = true;
 }
 
-static u32 gather(struct stapvm_session *session, unsigned long *addresses)
+static u32 gather(struct stapvm_session *session, enum stapvm_registers registers,
+		  unsigned long *addresses)
 {
 	u32 i, count = 0;
 
 	for (i = 0; i < session->attachment_count; i++) {
-		if (!is_eligible(&session->attachments[i]))
+		if (!is_eligible(&session->attachments[i], registers))
 			continue;
 		if (addresses)
 			addresses[count] = session->attachments[i].address;
@@ -130,34 +153,42 @@ static u32 take(struct stapvm_session *session, struct stapvm_ftrace *ftrace,
 	u32 i, at = 0, taken = 0;
 
 	for (i = 0; i < session->attachment_count; i++) {
-		if (!is_eligible(&session->attachments[i]))
+		struct stapvm_attachment *attachment = &session->attachments[i];
+
+		if (!is_eligible(attachment, ftrace->registers))
 			continue;
 		if (!addresses[at++])
 			continue;
-		insert(ftrace, &session->attachments[i]);
+		/* Whoever arms the rest is told the same error. */
+		if (attachment->kind == STAPVM_PROBE_FUNCTION_RETURN &&
+		    stapvm_kretprobe_prepare(attachment))
+			continue;
+		insert(ftrace, attachment);
 		taken++;
+		cond_resched();
 	}
 	return taken;
 }
 
-static void leave(struct stapvm_session *session)
+static void leave(struct stapvm_session *session, const struct stapvm_ftrace *ftrace)
 {
 	u32 i;
 
 	for (i = 0; i < session->attachment_count; i++) {
 		struct stapvm_attachment *attachment = &session->attachments[i];
 
-		if (!attachment->via_ftrace)
+		if (!attachment->via_ftrace || wanted(attachment) != ftrace->registers)
 			continue;
+		if (attachment->kind == STAPVM_PROBE_FUNCTION_RETURN)
+			stapvm_kprobe_detach_one(attachment);
 		attachment->via_ftrace = false;
-		attachment->ftrace.next = NULL;
+		attachment->ftrace_next = NULL;
 	}
 }
 
-/* Arms what it can; the rest, which may be all, has via_ftrace unset. */
-void stapvm_ftrace_attach_all(struct stapvm_session *session)
+static void attach_with(struct stapvm_session *session, enum stapvm_registers registers)
 {
-	u32 count = gather(session, NULL);
+	u32 count = gather(session, registers, NULL);
 	u32 bits = count ? max(1, ilog2(count) + 1) : 1;
 	struct stapvm_ftrace *ftrace = NULL;
 	unsigned long *addresses = NULL;
@@ -169,35 +200,54 @@ void stapvm_ftrace_attach_all(struct stapvm_session *session)
 	if (!addresses || !ftrace)
 		goto free;
 	ftrace->session = session;
+	ftrace->registers = registers;
 	ftrace->bits = bits;
 	ftrace->ops.func = on_function;
 	ftrace->ops.flags = FTRACE_OPS_FL_RECURSION;
-	gather(session, addresses);
+	if (registers == STAPVM_REGISTERS_ALL)
+		ftrace->ops.flags |= FTRACE_OPS_FL_SAVE_REGS;
+	gather(session, registers, addresses);
 	filter(&ftrace->ops, addresses, count);
 	/* An empty filter would mean every function. */
 	if (!take(session, ftrace, addresses))
-		goto free;
+		goto free_filter;
 	if (register_ftrace_function(&ftrace->ops)) {
-		leave(session);
-		ftrace_free_filter(&ftrace->ops);
-		goto free;
+		leave(session, ftrace);
+		goto free_filter;
 	}
-	session->ftrace = ftrace;
+	session->ftrace[registers] = ftrace;
 	ftrace = NULL;
+free_filter:
+	if (ftrace)
+		ftrace_free_filter(&ftrace->ops);
 free:
 	stapvm_free(ftrace);
 	stapvm_free(addresses);
 }
 
-/* Waits until no CPU is in the callback. */
+/* Arms what it can; the rest, which may be all, has via_ftrace unset. */
+void stapvm_ftrace_attach_all(struct stapvm_session *session)
+{
+	attach_with(session, STAPVM_REGISTERS_ARGUMENTS);
+	attach_with(session, STAPVM_REGISTERS_ALL);
+}
+
+/*
+ * Waits until no CPU is in the callbacks. Returns of functions that have been entered
+ * still come, until their kretprobes are unregistered.
+ */
 void stapvm_ftrace_detach_all(struct stapvm_session *session)
 {
-	struct stapvm_ftrace *ftrace = session->ftrace;
+	enum stapvm_registers registers;
 
-	if (!ftrace)
-		return;
-	unregister_ftrace_function(&ftrace->ops);
-	ftrace_free_filter(&ftrace->ops);
-	stapvm_free(ftrace);
-	session->ftrace = NULL;
+	for (registers = 0; registers < STAPVM_REGISTERS_COUNT; registers++) {
+		struct stapvm_ftrace *ftrace = session->ftrace[registers];
+
+		if (!ftrace)
+			continue;
+		unregister_ftrace_function(&ftrace->ops);
+		ftrace_free_filter(&ftrace->ops);
+		stapvm_free(ftrace);
+		session->ftrace[registers] = NULL;
+	}
 }

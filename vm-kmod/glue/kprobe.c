@@ -125,11 +125,12 @@ static int default_maxactive(void)
 	return max(15U, 6 * num_possible_cpus());
 }
 
-int stapvm_kretprobe_attach(struct stapvm_attachment *attachment)
+static int register_return(struct stapvm_attachment *attachment, u32 flags)
 {
 	struct kretprobe *probe = &attachment->kretprobe.probe;
 	int error;
 
+	probe->kp.flags = flags;
 	probe->handler = on_return;
 	if (attachment->has_entry) {
 		probe->entry_handler = on_entry_of_return;
@@ -145,6 +146,33 @@ int stapvm_kretprobe_attach(struct stapvm_attachment *attachment)
 		attachment->kretprobe.symbol = NULL;
 	}
 	return error;
+}
+
+int stapvm_kretprobe_attach(struct stapvm_attachment *attachment)
+{
+	return register_return(attachment, 0);
+}
+
+/* A kretprobe that is never armed: stapvm_kretprobe_enter does what its kprobe would. */
+int stapvm_kretprobe_prepare(struct stapvm_attachment *attachment)
+{
+	return register_return(attachment, KPROBE_FLAG_DISABLED);
+}
+
+/*
+ * The entry of a function whose return is to be caught. When it is, the kernel forgets
+ * the kprobe at work on this CPU, which must not be one that waits for its instruction
+ * to be stepped over. Handlers of such run in what counts as an NMI.
+ */
+__kprobes void stapvm_kretprobe_enter(struct stapvm_attachment *attachment,
+				      struct pt_regs *regs)
+{
+	struct kretprobe *probe = &attachment->kretprobe.probe;
+
+	if (unlikely(in_nmi()))
+		probe->nmissed++;
+	else
+		probe->kp.pre_handler(&probe->kp, regs);
 }
 
 static bool is_kprobe(const struct stapvm_attachment *attachment)
@@ -215,6 +243,12 @@ void stapvm_kprobe_detach_one(struct stapvm_attachment *attachment)
 	memset(&attachment->kprobe, 0, sizeof(attachment->kprobe));
 }
 
+/* Armed, or prepared before arming was given up. */
+static bool is_registered(const struct stapvm_attachment *attachment)
+{
+	return attachment->armed || attachment->via_ftrace;
+}
+
 void stapvm_kprobe_detach_all(struct stapvm_session *session)
 {
 	struct batch *batch = kzalloc(sizeof(*batch), GFP_KERNEL);
@@ -223,7 +257,7 @@ void stapvm_kprobe_detach_all(struct stapvm_session *session)
 	for (i = 0; i < session->attachment_count; i++) {
 		struct stapvm_attachment *attachment = &session->attachments[i];
 
-		if (!attachment->armed)
+		if (!is_registered(attachment))
 			continue;
 		if (batch)
 			gather(batch, attachment);
@@ -235,7 +269,7 @@ void stapvm_kprobe_detach_all(struct stapvm_session *session)
 		flush(batch);
 	kfree(batch);
 	for (i = 0; i < session->attachment_count; i++) {
-		if (session->attachments[i].armed)
+		if (is_registered(&session->attachments[i]))
 			free_symbol(&session->attachments[i]);
 	}
 }

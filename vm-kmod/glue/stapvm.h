@@ -102,7 +102,8 @@ struct stapvm_attachment {
 	bool armed;
 	bool has_entry;		/* entry_probe runs at the function's entry */
 	u32 entry_probe;
-	bool via_ftrace;	/* a function's entry: ftrace.c has it, not kprobe.c */
+	bool via_ftrace;	/* ftrace.c has the function's entry, not kprobe.c */
+	struct stapvm_attachment *ftrace_next;	/* of those in its bucket */
 	u64 missed;		/* by the kprobes that were here before a module came again */
 	u64 address;
 	u64 value;
@@ -122,9 +123,6 @@ struct stapvm_attachment {
 			struct kretprobe probe;
 			char *symbol;
 		} kretprobe;
-		struct {
-			struct stapvm_attachment *next;
-		} ftrace;
 		struct tracepoint *tracepoint;
 		struct stapvm_attachment *next_syscall;
 		struct hrtimer timer;
@@ -145,7 +143,14 @@ struct stapvm_ring {
 /* Attachments by system call number; those of any call are in the last list. */
 struct stapvm_syscalls;
 
-/* The session's callback for functions' entries. */
+/* What a handler at a function's entry sees of the registers. */
+enum stapvm_registers {
+	STAPVM_REGISTERS_ARGUMENTS,
+	STAPVM_REGISTERS_ALL,
+	STAPVM_REGISTERS_COUNT,
+};
+
+/* A callback of the session for functions' entries. */
 struct stapvm_ftrace;
 
 /* The session's files below /proc/systemtap. */
@@ -190,7 +195,7 @@ struct stapvm_session {
 	bool hooked;			/* something is armed in the kernel, or may be */
 	u64 missed_before;		/* misses of armed probes before handlers ran */
 	struct stapvm_syscalls *syscalls;
-	struct stapvm_ftrace *ftrace;
+	struct stapvm_ftrace *ftrace[STAPVM_REGISTERS_COUNT];
 	struct stapvm_procfs *procfs;
 	struct stapvm_times **times;	/* by CPU and attachment; NULL: nobody wants them */
 
@@ -281,6 +286,8 @@ void stapvm_ftrace_attach_all(struct stapvm_session *session);
 void stapvm_ftrace_detach_all(struct stapvm_session *session);
 int stapvm_kprobe_attach(struct stapvm_attachment *attachment);
 int stapvm_kretprobe_attach(struct stapvm_attachment *attachment);
+int stapvm_kretprobe_prepare(struct stapvm_attachment *attachment);
+void stapvm_kretprobe_enter(struct stapvm_attachment *attachment, struct pt_regs *regs);
 void stapvm_kprobe_detach_all(struct stapvm_session *session);
 u64 stapvm_kprobe_missed(const struct stapvm_attachment *attachment);
 /* Of a kretprobe or kprobe whose module has gone: it can be attached again afterwards. */

@@ -124,8 +124,16 @@ fn sessions(guest: &mut Guest) -> Result<Vec<Session>, BenchError> {
             start: None,
             arming,
         },
-        Session { what: "1000 entries", script: each("", ""), start: None, arming },
-        Session { what: "1000 returns", script: each(".return", ""), start: None, arming },
+        Session {
+            what: "vfs_*, registers",
+            script: "global n probe kernel.function(\"vfs_*\") { n += register(\"flags\") }
+                     probe timer.ms(10) { exit() }"
+                .into(),
+            start: None,
+            arming,
+        },
+        Session { what: "1000 entries", script: each("", "next"), start: None, arming },
+        Session { what: "1000 returns", script: each(".return", "next"), start: None, arming },
     ])
 }
 
