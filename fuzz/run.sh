@@ -18,11 +18,12 @@ flags="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
 	-Cllvm-args=-sanitizer-coverage-trace-compares
 	-Ccodegen-units=1 -Cdebug-assertions --cfg fuzzing"
 RUSTFLAGS=$(echo $flags) nice cargo build --quiet --release --target "$host" --target-dir target \
-	-p fuzz --features libfuzzer --bins
+	-p fuzz --features libfuzzer "${targets[@]/#/--bin=fuzz-}"
+cargo build --quiet -p fuzz --bin fuzz-seeds --target-dir target
 status=0
 for target in "${targets[@]}"; do
 	seeds=$(mktemp -d)
-	"target/$host/release/fuzz-seeds" "$target" "$seeds"
+	target/debug/fuzz-seeds "$target" "$seeds"
 	mkdir -p "corpus/$target" artifacts
 	dictionary=()
 	case $target in syntax | script) dictionary=(-dict=script.dict) ;; esac

@@ -22,6 +22,8 @@ use vm_spec::probe::ProbeKind;
 
 /// Aliases of aliases of aliases.
 const MAX_ALIAS_DEPTH: usize = 50;
+/// Points that are looked at, with those behind aliases.
+const MAX_POINTS: usize = 10 * MAX_PROBES;
 /// Probes of one script.
 const MAX_PROBES: usize = 20_000;
 
@@ -52,7 +54,8 @@ struct Alias {
 struct Frame {
     before: Vec<Wrapping>,
     after: Vec<Wrapping>,
-    depth: usize,
+    /// The aliases on the way, by number.
+    aliases: Vec<usize>,
     optional: bool,
     condition: Option<Rc<ast::Expression>>,
 }
@@ -68,6 +71,8 @@ struct Pass<'r, 'l, 'm> {
     used: HashMap<*const ast::Block, (Rc<ast::Block>, Rc<BTreeSet<String>>)>,
     /// Bodies of system calls' returns, by address, once `@entry` is taken care of.
     entries: HashMap<*const ast::Block, entry::Kept>,
+    /// Points that were looked at, those behind aliases as well.
+    points: usize,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -86,6 +91,7 @@ pub(crate) fn elaborate<'r>(
         reader,
         used: HashMap::new(),
         entries: HashMap::new(),
+        points: 0,
         diagnostics: Vec::new(),
     };
     let mut probes = Vec::new();
@@ -173,6 +179,7 @@ impl Pass<'_, '_, '_> {
             value: kind,
             first_use: Span::default(),
             histogram: Histogram::None,
+            variance: None,
         });
     }
 
@@ -220,13 +227,21 @@ impl Pass<'_, '_, '_> {
     }
 
     fn point(&mut self, point: &ProbePoint, body: &Rc<ast::Block>, frame: &Frame) {
-        if frame.depth > MAX_ALIAS_DEPTH || self.program.probes.len() > MAX_PROBES {
+        self.points += 1;
+        if self.points > MAX_POINTS {
+            if self.points == MAX_POINTS + 1 {
+                let message =
+                    format!("probe aliases stand for more than {MAX_POINTS} probe points");
+                self.diagnostics.push(Diagnostic::semantic(message, point.span));
+            }
+            return;
+        }
+        if frame.aliases.len() > MAX_ALIAS_DEPTH || self.program.probes.len() > MAX_PROBES {
             let message = "probe aliases are nested too deeply or make too many probes";
             self.diagnostics.push(Diagnostic::semantic(message, point.span));
             return;
         }
         let mut frame = frame.clone();
-        frame.depth += 1;
         frame.optional |= point.presence != ast::Presence::Required;
         let optional = frame.optional;
         if let Some(condition) = &point.condition {
@@ -309,7 +324,15 @@ impl Pass<'_, '_, '_> {
         frame: &Frame,
     ) {
         let Some(alias) = self.aliases.get(n) else { return };
+        if frame.aliases.contains(&n) {
+            if !frame.optional {
+                let message = "this probe alias leads back to itself";
+                self.diagnostics.push(Diagnostic::semantic(message, alias.name.span));
+            }
+            return;
+        }
         let mut inner = frame.clone();
+        inner.aliases.push(n);
         // The innermost alias is nearest to the kernel, so its prologue runs first.
         inner.before.splice(0..0, alias.before.clone());
         inner.after.extend(alias.after.clone());

@@ -241,6 +241,7 @@ fn place(builder: &mut Builder, global: &Global, entries: u32) -> Place {
             (false, None) => Overflow::Fail,
         },
         histogram: global.histogram,
+        variance: global.variance,
         initial: match &global.initial {
             Some(Literal::Text(text)) => Some(text.clone()),
             _ => None,

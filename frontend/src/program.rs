@@ -47,6 +47,8 @@ pub(crate) struct Global {
     /// Where its number of keys was learnt.
     pub(crate) first_use: Span,
     pub(crate) histogram: Histogram,
+    /// The bit shift that `@variance` asks for.
+    pub(crate) variance: Option<u8>,
 }
 
 /// A body with its local variables.

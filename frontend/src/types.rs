@@ -11,6 +11,7 @@ mod expression;
 mod place;
 mod statement;
 mod target;
+mod variance;
 
 use crate::program::{Known, Program, Scope, Type};
 use frontend_syntax::ast::{Expression, ExpressionKind};
@@ -24,7 +25,9 @@ pub(crate) fn infer(program: &mut Program) -> Vec<Diagnostic> {
         .map(Owner::Function)
         .chain((0..program.probes.len()).map(Owner::Probe))
         .collect();
-    infer_bodies(program, owners)
+    let mut diagnostics = variance::collect(program);
+    diagnostics.extend(infer_bodies(program, owners));
+    diagnostics
 }
 
 /// Learns the types of some bodies; those of the others are known.

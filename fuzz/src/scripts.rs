@@ -32,7 +32,11 @@ pub fn syntax(data: &[u8]) {
     if diagnostics.iter().any(|diagnostic| diagnostic.is_error()) {
         return;
     }
-    let (again, _) = parsed(printed.as_bytes());
+    let (again, diagnostics) = parsed(printed.as_bytes());
+    // Where the script has `!!x`, the printer has parentheses.
+    if diagnostics.iter().any(|diagnostic| diagnostic.message.contains("nesting too deep")) {
+        return;
+    }
     assert_eq!(printed, again, "what is printed is read in another way");
 }
 

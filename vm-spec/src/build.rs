@@ -110,6 +110,8 @@ pub struct MapSpec {
     pub overflow: Overflow,
     /// The histogram its aggregates keep.
     pub histogram: Histogram,
+    /// The bit shift of their variance, if they keep one.
+    pub variance: Option<u8>,
     /// Initial value of a string global.
     pub initial: Option<Vec<u8>>,
 }
@@ -344,6 +346,7 @@ impl Builder {
             value: spec.value as u8,
             histogram: histogram as u8,
             overflow: spec.overflow as u8,
+            variance: spec.variance.map_or(0, |shift| shift.saturating_add(1)),
             reserved: 0,
             reserved2: 0,
         });
@@ -586,6 +589,7 @@ mod tests {
             capacity: 10,
             overflow: Overflow::Fail,
             histogram: Histogram::None,
+            variance: None,
             initial: None,
         });
         let f = b.declare_function();

@@ -28,6 +28,8 @@ pub const DEFAULT_STEPS: u32 = 10_000;
 pub const MAX_STEPS: u32 = 10_000_000;
 /// Bytes of output one run gathers before it must flush.
 pub const RUN_OUTPUT_BYTES: usize = 8192;
+/// Largest bit shift of `@variance`, as in SystemTap.
+pub const MAX_VARIANCE_SHIFT: u8 = 62;
 /// Most buckets of a histogram (both kinds), as in SystemTap.
 pub const MAX_BUCKETS: u32 = 128;
 /// Most arguments of one format.

@@ -16,6 +16,47 @@ use vm_spec::isa::asm;
 use vm_spec::probe::{ContextWord, Needs, ProbeKind};
 
 impl<'p> Body<'_, 'p> {
+    /// A call whose value is wanted: what gives none gives 0.
+    pub(super) fn call_long(
+        &mut self,
+        function: &'p ast::Name,
+        arguments: &'p [Expression],
+        e: &'p Expression,
+        to: Reg,
+    ) {
+        self.call(function, arguments, e, to.0);
+        if self.gives_nothing(function, arguments) {
+            self.emit(asm::ldi(to, 0), e.token);
+        }
+    }
+
+    /// A call whose text is wanted: what gives none gives "".
+    pub(super) fn call_text(
+        &mut self,
+        function: &'p ast::Name,
+        arguments: &'p [Expression],
+        e: &'p Expression,
+        to: StrReg,
+    ) {
+        self.call(function, arguments, e, to.0);
+        if self.gives_nothing(function, arguments) {
+            let nothing = self.context.builder.string(b"");
+            self.emit(asm::lds(to, nothing), e.token);
+        }
+    }
+
+    /// A printing function, or a helper without a result. A function of the script gives
+    /// a value if one is wanted anywhere.
+    fn gives_nothing(&self, function: &ast::Name, arguments: &[Expression]) -> bool {
+        let name = function.text.as_str();
+        if let Some((_, gives)) = printing(name) {
+            return !gives;
+        }
+        let nothing = |helper: HelperId| helper.info().result == ReturnKind::Nothing;
+        self.context.program.overloads(name, arguments.len(), function.span).is_empty()
+            && HelperId::from_name(name).is_some_and(nothing)
+    }
+
     /// A call whose result, if it has one, goes to the register `to` of its kind.
     pub(super) fn call(
         &mut self,

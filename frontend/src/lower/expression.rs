@@ -156,7 +156,9 @@ impl<'p> Body<'_, 'p> {
                 let (longs, strings) = self.tuple(map, keys);
                 self.emit(asm::mget(to, longs, strings, map), e.token);
             }
-            ExpressionKind::Call { function, arguments } => self.call(function, arguments, e, to.0),
+            ExpressionKind::Call { function, arguments } => {
+                self.call_long(function, arguments, e, to)
+            }
             ExpressionKind::Match { left, regex, negated } => {
                 self.regex_match(left, regex, to, e.token);
                 if *negated {
@@ -356,7 +358,9 @@ impl<'p> Body<'_, 'p> {
                 let (longs, strings) = self.tuple(map, keys);
                 self.emit(asm::mgets(to, longs, strings, map), e.token);
             }
-            ExpressionKind::Call { function, arguments } => self.call(function, arguments, e, to.0),
+            ExpressionKind::Call { function, arguments } => {
+                self.call_text(function, arguments, e, to)
+            }
             ExpressionKind::Binary { left, right, .. } => {
                 let a = self.text_before(left, right);
                 let b = self.text(right);
@@ -491,6 +495,13 @@ impl<'p> Body<'_, 'p> {
                 self.accumulate(target, value, e.token);
             }
             ExpressionKind::Number(_) | ExpressionKind::Text(_) => {}
+            ExpressionKind::Call { function, arguments } => {
+                let unused = match self.type_of(e) {
+                    Type::Text => self.new_string().0,
+                    _ => self.new_long().0,
+                };
+                self.call(function, arguments, e, unused);
+            }
             _ if self.type_of(e) == Type::Text => {
                 self.text(e);
             }

@@ -14,6 +14,9 @@ use vm_spec::regex::{ACCEPT, DEAD};
 /// Bytes that automata may take while they are made.
 const SIZE_LIMIT: usize = 4 << 20;
 
+/// Larger automata are not made minimal: that takes time with the square of their size.
+const MINIMIZE_LIMIT: usize = 64 << 10;
+
 /// Byte classes and the matcher's rows, as words.
 pub(super) struct Matcher {
     pub(super) words: Vec<u16>,
@@ -41,12 +44,17 @@ impl Matcher {
             .match_kind(MatchKind::All)
             .start_kind(StartKind::Unanchored)
             .accelerate(false)
-            .minimize(true)
             .dfa_size_limit(Some(SIZE_LIMIT))
             .determinize_size_limit(Some(SIZE_LIMIT));
-        let dfa = dense::Builder::new().configure(config).build_from_nfa(&nfa);
-        let dfa = dfa.map_err(|error| too_large(&error.to_string()))?;
-        Matcher::of(&dfa)
+        let build = |config| {
+            let dfa = dense::Builder::new().configure(config).build_from_nfa(&nfa);
+            dfa.map_err(|error| too_large(&error.to_string()))
+        };
+        let dfa = build(config.clone())?;
+        if dfa.memory_usage() > MINIMIZE_LIMIT {
+            return Matcher::of(&dfa);
+        }
+        Matcher::of(&build(config.minimize(true))?)
     }
 
     fn of(dfa: &dense::DFA<Vec<u32>>) -> Result<Matcher, RegexError> {

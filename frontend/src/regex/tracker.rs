@@ -61,6 +61,7 @@ pub(super) fn build(tree: &Hir, groups: u32, spec: &mut RegexSpec) -> Result<(),
         offsets: Vec::new(),
         step_words: Vec::new(),
         width: 1,
+        work: 0,
     };
     let rows = tracker.run(&representatives(spec))?;
     spec.groups = groups;
@@ -89,11 +90,16 @@ struct Tracker<'n> {
     offsets: Vec<u16>,
     step_words: Vec<u16>,
     width: usize,
+    /// Places that threads went to and were looked up in so far.
+    work: usize,
 }
+
+/// What a tracker may cost to make; expressions that people write take a hundredth.
+const MAX_WORK: usize = 1 << 20;
 
 impl Tracker<'_> {
     fn run(&mut self, bytes: &[u8]) -> Result<Vec<u16>, RegexError> {
-        let mut begin = Step::new(Edge::Start);
+        let mut begin = Step::new(Edge::Start, self.nfa);
         begin.begin(self.nfa, 0);
         self.finish(begin, false)?;
         let mut rows = Vec::new();
@@ -109,7 +115,11 @@ impl Tracker<'_> {
     }
 
     fn on_byte(&mut self, state: &Threads, byte: u8) -> Result<u16, RegexError> {
-        let mut step = Step::new(Edge::Inside);
+        self.work += state.list.len() + self.nfa.states().len() / 16 + 1;
+        if self.work > MAX_WORK {
+            return Err(too_large("its tracker has many states"));
+        }
+        let mut step = Step::new(Edge::Inside, self.nfa);
         let mut starts = 0;
         for (source, thread) in (0u16..).zip(&state.list) {
             starts = starts.max(thread.start + 1);
@@ -128,7 +138,7 @@ impl Tracker<'_> {
     }
 
     fn at_end(&mut self, state: &Threads) -> Result<u16, RegexError> {
-        let mut step = Step::new(Edge::End);
+        let mut step = Step::new(Edge::End, self.nfa);
         for (source, thread) in (0u16..).zip(&state.list) {
             let tags = 0;
             let moving = Moving { place: thread.place, start: thread.start, source, tags };
@@ -214,12 +224,13 @@ struct Step {
     edge: Edge,
     threads: Vec<Moving>,
     accept: Option<Moving>,
-    seen: Vec<StateID>,
+    seen: Vec<bool>,
 }
 
 impl Step {
-    fn new(edge: Edge) -> Step {
-        Step { edge, threads: Vec::new(), accept: None, seen: Vec::new() }
+    fn new(edge: Edge, nfa: &NFA) -> Step {
+        let seen = vec![false; nfa.states().len()];
+        Step { edge, threads: Vec::new(), accept: None, seen }
     }
 
     /// A new thread begins here, unless an earlier one has matched.
@@ -235,10 +246,9 @@ impl Step {
     fn follow(&mut self, nfa: &NFA, from: Moving) {
         let mut open = vec![from];
         while let Some(at) = open.pop() {
-            if self.seen.contains(&at.place) {
+            if std::mem::replace(&mut self.seen[at.place], true) {
                 continue;
             }
-            self.seen.push(at.place);
             let to = |place| Moving { place, ..at };
             match nfa.state(at.place) {
                 State::ByteRange { .. } | State::Sparse(_) | State::Dense(_) => {

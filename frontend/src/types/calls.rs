@@ -99,7 +99,7 @@ impl Pass<'_> {
                 if self.arity(function, arguments, 1) {
                     self.expression(&arguments[0], Want::Type(Type::Text), body);
                 }
-                return None;
+                return want.known(span);
             }
             "register" | "u_register" => {
                 self.arity(function, arguments, 1);
@@ -141,7 +141,7 @@ impl Pass<'_> {
                 self.program.asks_for_groups = true;
                 self.call(function, arguments, want, span, body)
             }
-            Some(helper) => self.call_helper(helper, function, arguments, span, body),
+            Some(helper) => self.call_helper(helper, function, arguments, (want, span), body),
             None => {
                 self.unknown_function(function);
                 self.loose(arguments, body);
@@ -212,8 +212,10 @@ impl Pass<'_> {
             }
             let function = &mut self.program.functions[n];
             let wanted = returns.or(want.known(function.name.span));
-            if function.gives && function.returns.is_none() && wanted.is_some() {
+            if function.returns.is_none() && wanted.is_some() {
+                // One without `return` gives 0 or "" if that is wanted.
                 function.returns = wanted;
+                function.gives = true;
                 self.function_learnt(n);
             }
             let found = self.program.functions[n].returns;
@@ -270,7 +272,7 @@ impl Pass<'_> {
         helper: HelperId,
         function: &ast::Name,
         arguments: &[Expression],
-        span: Span,
+        (want, span): (Want, Span),
         body: &Body,
     ) -> Known {
         let info = helper.info();
@@ -281,7 +283,8 @@ impl Pass<'_> {
         match info.result {
             ReturnKind::Str => Some((Type::Text, span)),
             ReturnKind::Long => Some((Type::Long, span)),
-            ReturnKind::Nothing => None,
+            // 0 or "", if that is wanted.
+            ReturnKind::Nothing => want.known(span),
         }
     }
 

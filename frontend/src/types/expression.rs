@@ -8,10 +8,7 @@ use crate::regex::Regex;
 use frontend_syntax::ast::{self, BinaryOperator, Expression, ExpressionKind};
 use frontend_syntax::{Diagnostic, Span};
 use vm_spec::build::Histogram;
-use vm_spec::limits::MAX_BUCKETS;
-
-/// Largest bit shift of `@variance`.
-const MAX_SHIFT: i64 = 62;
+use vm_spec::limits::{MAX_BUCKETS, MAX_VARIANCE_SHIFT};
 
 impl Pass<'_> {
     /// Walks an expression whose value is wanted as `want` says; gives its type if it
@@ -97,9 +94,10 @@ impl Pass<'_> {
             ExpressionKind::Aggregate { target, shift, .. } => {
                 self.aggregate(target, body);
                 if let Some(shift) = shift
-                    && !(0..=MAX_SHIFT).contains(shift)
+                    && !(0..=i64::from(MAX_VARIANCE_SHIFT)).contains(shift)
                 {
-                    let message = format!("bit shift ({shift}) out of range <0..{MAX_SHIFT}>");
+                    let message =
+                        format!("bit shift ({shift}) out of range <0..{MAX_VARIANCE_SHIFT}>");
                     self.error(Diagnostic::semantic(message, e.token));
                 }
                 is(Type::Long)

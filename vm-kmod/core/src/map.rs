@@ -26,6 +26,7 @@ use crate::fault::Fault;
 use crate::stat;
 use crate::strings::Keys;
 use layout::{ENTRY_HEADER, HEADER, Shape};
+use vm_spec::image::StatOperation;
 use zerocopy::IntoBytes;
 
 /// Set in every hash of an entry in use.
@@ -455,11 +456,21 @@ impl<'s> Map<'s> {
         self.value(entry).get(..words).unwrap_or_default()
     }
 
+    /// A number of an aggregate of this map.
+    pub fn stat_number(&self, words: &[u64], operation: StatOperation) -> Option<i64> {
+        let mut variance = layout::variance(self.header);
+        if self.shape().key_count > 0 {
+            variance = variance.of_element();
+        }
+        stat::get(words, variance, operation)
+    }
+
     /// Adds to the aggregate of an entry.
     #[inline]
     pub fn add_to_stat(&mut self, entry: Entry, value: i64) {
         let buckets = layout::buckets(self.header);
-        stat::add(self.value_mut(entry), buckets, value);
+        let variance = layout::variance(self.header);
+        stat::add(self.value_mut(entry), buckets, variance, value);
     }
 }
 

@@ -2,10 +2,11 @@
 //! Aggregates: what `<<<` keeps of the values it is given.
 //!
 //! ```text
-//! word 0 count   1 sum   2 min   3 max   4..6 sum of squares (128 bits)   6.. buckets
+//! word 0 count   1 sum   2 min   3 max   4 running mean   5 sum of squares about it   6.. buckets
 //! ```
-//! Sums wrap. The sum of squares is exact until 2^128, so the variance needs no
-//! running mean and loses no bits: a bit shift does not change it.
+//! Everything wraps. The variance is that of SystemTap to the last digit: by Welford's
+//! method in whole numbers, all shifted left by the bits that the script asks for, so
+//! that more of the mean's fraction is kept. It is kept only if someone asks.
 
 use vm_spec::image::StatOperation;
 
@@ -13,6 +14,43 @@ use vm_spec::image::StatOperation;
 pub const WORDS: usize = 6;
 /// Bucket of 0 in a logarithmic histogram.
 pub const LOG_BUCKET_OF_ZERO: usize = 64;
+
+/// Do aggregates keep their variance?
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Variance {
+    /// Nobody asks for it.
+    Unwanted,
+    /// Of values shifted left by so many bits.
+    Kept {
+        /// 0 to 62.
+        shift: u32,
+    },
+    /// The same in an array, where SystemTap takes it as it is.
+    KeptOfElement {
+        /// 0 to 62.
+        shift: u32,
+    },
+}
+
+impl Variance {
+    /// What a map's record says.
+    #[inline(always)]
+    pub fn from_record(variance: u8) -> Variance {
+        match variance.checked_sub(1) {
+            None => Variance::Unwanted,
+            Some(shift) => Variance::Kept { shift: shift.into() },
+        }
+    }
+
+    /// The same, of an array's element.
+    #[must_use]
+    pub fn of_element(self) -> Variance {
+        match self {
+            Variance::Kept { shift } => Variance::KeptOfElement { shift },
+            other => other,
+        }
+    }
+}
 
 /// Which bucket a value belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,8 +100,8 @@ fn log_bucket(value: i64) -> usize {
 }
 
 /// Adds a value to the aggregate in `words`.
-pub fn add(words: &mut [u64], buckets: Buckets, value: i64) {
-    let Some(([count, sum, min, max, low, high], histogram)) =
+pub fn add(words: &mut [u64], buckets: Buckets, variance: Variance, value: i64) {
+    let Some(([count, sum, min, max, mean, spread], histogram)) =
         words.split_first_chunk_mut::<WORDS>()
     else {
         return;
@@ -77,10 +115,18 @@ pub fn add(words: &mut [u64], buckets: Buckets, value: i64) {
     if first || value > *max as i64 {
         *max = value as u64;
     }
-    let magnitude = u128::from(value.unsigned_abs());
-    let squares = (u128::from(*high) << 64 | u128::from(*low))
-        .wrapping_add(magnitude.wrapping_mul(magnitude));
-    (*low, *high) = (squares as u64, (squares >> 64) as u64);
+    if let Variance::Kept { shift } = variance {
+        let shifted = value.wrapping_shl(shift);
+        if first {
+            (*mean, *spread) = (shifted as u64, 0);
+        } else {
+            let before = shifted.wrapping_sub(*mean as i64);
+            let step = before.checked_div(*count as i64).unwrap_or(0);
+            *mean = mean.wrapping_add(step as u64);
+            let after = shifted.wrapping_sub(*mean as i64);
+            *spread = spread.wrapping_add(before.wrapping_mul(after) as u64);
+        }
+    }
     if let Some(bucket) = buckets.of(value).and_then(|n| histogram.get_mut(n)) {
         *bucket = bucket.wrapping_add(1);
     }
@@ -88,50 +134,38 @@ pub fn add(words: &mut [u64], buckets: Buckets, value: i64) {
 
 /// A number of an aggregate; `None` if it has none because there are no values.
 /// Count and sum of nothing are 0.
-pub fn get(words: &[u64], operation: StatOperation) -> Option<i64> {
-    let &[count, sum, min, max, low, high] = words.first_chunk::<WORDS>()?;
+pub fn get(words: &[u64], variance: Variance, operation: StatOperation) -> Option<i64> {
+    let &[count, sum, min, max, mean, spread] = words.first_chunk::<WORDS>()?;
     match operation {
         StatOperation::Count => return Some(count as i64),
         StatOperation::Sum => return Some(sum as i64),
         _ if count == 0 => return None,
         _ => {}
     }
+    let divided = |value: i64, by: u64| value.checked_div(by as i64).unwrap_or(0);
     Some(match operation {
         StatOperation::Min => min as i64,
         StatOperation::Max => max as i64,
         StatOperation::Variance => {
-            variance(count, sum as i64, u128::from(high) << 64 | u128::from(low))
+            let less = count.wrapping_sub(1);
+            let within = divided(spread as i64, less);
+            match variance {
+                Variance::Unwanted => 0,
+                Variance::KeptOfElement { shift } => within.wrapping_shr(shift.wrapping_mul(2)),
+                Variance::Kept { shift } => {
+                    // The running mean lags behind the mean; SystemTap takes the difference
+                    // for one between processors.
+                    let mean_of_all = divided((sum as i64).wrapping_shl(shift), count);
+                    let lag = (mean as i64).wrapping_sub(mean_of_all);
+                    let between = (count as i64).wrapping_mul(lag).wrapping_mul(lag);
+                    let within = (less as i64).wrapping_mul(within);
+                    let variance = divided(between.wrapping_add(within), less);
+                    variance.wrapping_shr(shift.wrapping_mul(2))
+                }
+            }
         }
-        _ => (sum as i64).checked_div(count as i64).unwrap_or(0),
+        _ => divided(sum as i64, count),
     })
-}
-
-/// (n·Σx² − (Σx)²) / (n·(n−1)), downwards; 0 of a single value.
-fn variance(count: u64, sum: i64, squares: u128) -> i64 {
-    let Some(less) = count.checked_sub(1).filter(|&n| n > 0) else { return 0 };
-    let sum = u128::from(sum.unsigned_abs());
-    let spread = squares.wrapping_mul(u128::from(count)).wrapping_sub(sum.wrapping_mul(sum));
-    divide(divide(spread, count), less) as i64
-}
-
-/// Long division: the compiler's own for 128 bits is a function that the kernel
-/// does not have.
-fn divide(value: u128, by: u64) -> u128 {
-    if let Ok(small) = u64::try_from(value) {
-        return small.checked_div(by).unwrap_or(0).into();
-    }
-    let (mut quotient, mut rest) = (0u128, 0u128);
-    let mut bit = 128u32;
-    while bit > 0 {
-        bit = bit.wrapping_sub(1);
-        rest = rest << 1 | (value.wrapping_shr(bit) & 1);
-        quotient <<= 1;
-        if rest >= u128::from(by) {
-            rest = rest.wrapping_sub(by.into());
-            quotient |= 1;
-        }
-    }
-    quotient
 }
 
 #[cfg(test)]
@@ -141,9 +175,11 @@ mod tests {
     use std::vec;
     use std::vec::Vec;
 
+    const KEPT: Variance = Variance::Kept { shift: 0 };
+
     fn of(values: &[i64]) -> Vec<u64> {
         let mut words = vec![0; WORDS];
-        values.iter().for_each(|&v| add(&mut words, Buckets::None, v));
+        values.iter().for_each(|&v| add(&mut words, Buckets::None, KEPT, v));
         words
     }
 
@@ -185,22 +221,22 @@ mod tests {
     #[test]
     fn nothing_has_count_and_sum_only() {
         let words = of(&[]);
-        assert_eq!(get(&words, StatOperation::Count), Some(0));
-        assert_eq!(get(&words, StatOperation::Sum), Some(0));
+        assert_eq!(get(&words, KEPT, StatOperation::Count), Some(0));
+        assert_eq!(get(&words, KEPT, StatOperation::Sum), Some(0));
         for op in [
             StatOperation::Min,
             StatOperation::Max,
             StatOperation::Average,
             StatOperation::Variance,
         ] {
-            assert_eq!(get(&words, op), None);
+            assert_eq!(get(&words, KEPT, op), None);
         }
     }
 
     #[test]
     fn averages_go_towards_zero() {
-        assert_eq!(get(&of(&[-1, -2]), StatOperation::Average), Some(-1));
-        assert_eq!(get(&of(&[1, 2]), StatOperation::Average), Some(1));
+        assert_eq!(get(&of(&[-1, -2]), KEPT, StatOperation::Average), Some(-1));
+        assert_eq!(get(&of(&[1, 2]), KEPT, StatOperation::Average), Some(1));
     }
 
     proptest! {
@@ -209,18 +245,30 @@ mod tests {
             let words = of(&values);
             let n = values.len() as i128;
             let sum: i128 = values.iter().map(|&v| i128::from(v)).sum();
-            let squares: i128 = values.iter().map(|&v| i128::from(v) * i128::from(v)).sum();
-            prop_assert_eq!(get(&words, StatOperation::Count), Some(n as i64));
-            prop_assert_eq!(get(&words, StatOperation::Sum), Some(sum as i64));
-            prop_assert_eq!(get(&words, StatOperation::Min), values.iter().min().copied());
-            prop_assert_eq!(get(&words, StatOperation::Max), values.iter().max().copied());
-            let wanted = if n < 2 { 0 } else { (n * squares - sum * sum) / n / (n - 1) };
-            prop_assert_eq!(get(&words, StatOperation::Variance), Some(wanted as i64));
+            prop_assert_eq!(get(&words, KEPT, StatOperation::Count), Some(n as i64));
+            prop_assert_eq!(get(&words, KEPT, StatOperation::Sum), Some(sum as i64));
+            prop_assert_eq!(get(&words, KEPT, StatOperation::Min), values.iter().min().copied());
+            prop_assert_eq!(get(&words, KEPT, StatOperation::Max), values.iter().max().copied());
         }
 
+        /// With enough bits of fraction it is the variance, rounded down, or one off.
         #[test]
-        fn long_division(value: u128, by in 1u64..) {
-            prop_assert_eq!(divide(value, by), value / u128::from(by));
+        fn a_bit_shift_makes_the_variance_exact(values in prop::collection::vec(-1000i64..1000, 2..50)) {
+            let shifted = Variance::Kept { shift: 16 };
+            let mut words = vec![0; WORDS];
+            values.iter().for_each(|&v| add(&mut words, Buckets::None, shifted, v));
+            let n = values.len() as i64;
+            let sum: i64 = values.iter().sum();
+            let squares: i64 = values.iter().map(|v| v * v).sum();
+            let wanted = (n * squares - sum * sum) / n / (n - 1);
+            let found = get(&words, shifted, StatOperation::Variance).unwrap();
+            prop_assert!((wanted - 1..=wanted + 1).contains(&found), "{} is not {}", found, wanted);
         }
+    }
+
+    #[test]
+    fn the_variance_of_one_value_is_0() {
+        assert_eq!(get(&of(&[7]), KEPT, StatOperation::Variance), Some(0));
+        assert_eq!(get(&of(&[7]), Variance::Unwanted, StatOperation::Variance), Some(0));
     }
 }

@@ -25,6 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         capacity: 2048,
         overflow: Overflow::Fail,
         histogram: Histogram::None,
+        variance: None,
         initial: None,
     });
     let word = b.string(b"word");

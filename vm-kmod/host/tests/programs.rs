@@ -39,6 +39,7 @@ fn program(limits: Limits) -> Program {
         capacity,
         overflow: Overflow::Fail,
         histogram,
+        variance: (value == ValueKind::Stat).then_some(0),
         initial: None,
     };
     builder.map(map("m", vec![ValueKind::Long], ValueKind::Long, 4, Histogram::None));
@@ -272,7 +273,7 @@ fn aggregates() {
     };
     assert_eq!(ask(StatOperation::Average), 3);
     assert_eq!(ask(StatOperation::Max), 6);
-    assert_eq!(ask(StatOperation::Variance), 7);
+    assert_eq!(ask(StatOperation::Variance), 10);
     let none = StatField { operation: StatOperation::Min, shift: 0 };
     assert_eq!(
         failure(vec![asm::sget(R[1], R[0], S[0], STAT, none), asm::ret()]).1,

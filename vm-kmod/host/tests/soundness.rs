@@ -26,6 +26,7 @@ fn maps() -> Vec<MapSpec> {
         capacity: 5,
         overflow,
         histogram,
+        variance: (value == Stat).then_some(0),
         initial: None,
     };
     vec![

@@ -128,8 +128,11 @@ records! {
         histogram: u8,
         /// [`Overflow`].
         overflow: u8,
+        /// 0 if nobody asks for the variance of its aggregates, otherwise 1 more than the
+        /// bit shift that it is computed with.
+        variance: u8,
         /// Zero.
-        reserved: u16,
+        reserved: u8,
         /// Zero.
         reserved2: u32,
     }

@@ -88,6 +88,10 @@ fn check_map(image: &Image<'_>, site: Site, map: &MapRecord) -> Result<(), Rejec
         ensure(is_string_global, Rule::Maps, site, map.initial.into())?;
     }
 
+    let has_variance = map.variance == 0 || value == ValueKind::Stat;
+    let shift_fits = map.variance <= limits::MAX_VARIANCE_SHIFT + 1;
+    ensure(has_variance && shift_fits, Rule::Maps, site, map.variance.into())?;
+
     let bounds = [map.histogram_low, map.histogram_high, map.histogram_step];
     match histogram {
         HistogramKind::Linear => {

@@ -6,7 +6,7 @@
 //!      1  head:u32 tail:u32 of the list
 //!      2  free:u32 (head of the free list) used:u32 (entries ever handed out)
 //!      3  words of an entry:u32 capacity:u32
-//!      4  bucket mask:u32 drops the oldest:u32
+//!      4  bucket mask:u32 flags:u8, the record's variance:u8
 //!      5  value offset:u32 words of a string:u32
 //!      6  string keys:u16 key count:u16 buckets of the histogram:u16 value kind:u16
 //!      7  lower bound, 8 step of a linear histogram (step 0: logarithmic)
@@ -15,7 +15,7 @@
 //! ```
 
 use super::{Map, Secret, high, low, pair};
-use crate::stat::{self, Buckets};
+use crate::stat::{self, Buckets, Variance};
 use crate::strings::Keys;
 use vm_spec::image::{HistogramKind, Image, MapRecord, Overflow, ValueKind};
 
@@ -44,6 +44,8 @@ pub(super) struct Shape {
 /// Bits of [`Shape`] in the header.
 const DROPS_OLDEST: u32 = 1;
 const HAS_SIZE: u32 = 2;
+/// Where the variance is: a number of 8 bits.
+const VARIANCE: u32 = 8;
 
 impl Shape {
     fn of(record: &MapRecord, string_length: u32) -> Shape {
@@ -101,7 +103,8 @@ impl Shape {
         header[3] = pair(self.entry_words as u32, self.capacity);
         let drops_oldest = if self.drops_oldest { DROPS_OLDEST } else { 0 };
         let has_size = if self.has_size { HAS_SIZE } else { 0 };
-        header[4] = pair(self.mask, drops_oldest | has_size);
+        let variance = u32::from(record.variance) << VARIANCE;
+        header[4] = pair(self.mask, drops_oldest | has_size | variance);
         header[5] = pair(self.value_offset as u32, self.string_words as u32);
         header[6] = pair(kinds, value);
         header[7] = record.histogram_low as u64;
@@ -152,6 +155,12 @@ pub(super) fn buckets(header: &[u64; HEADER]) -> Buckets {
         (_, 0) => Buckets::Log,
         (count, _) => Buckets::Linear { low, step, count },
     }
+}
+
+/// The variance that a map of aggregates keeps.
+#[inline(always)]
+pub(super) fn variance(header: &[u64; HEADER]) -> Variance {
+    Variance::from_record((high(header[4]) >> VARIANCE) as u8)
 }
 
 /// Words of storage that a map needs; `string_length` is the header's.

@@ -9,7 +9,7 @@
 
 use super::layout::{self, ENTRY_HEADER, HEADER, secret};
 use super::{IN_USE, high, low, pair};
-use crate::stat::Buckets;
+use crate::stat::{Buckets, Variance};
 use vm_spec::image::ValueKind;
 use zerocopy::IntoBytes;
 
@@ -33,7 +33,7 @@ pub(crate) enum Keys {
 
 /// What the keys of a map are, and the histogram of its aggregates, if it has some.
 #[inline(always)]
-pub(crate) fn shape(storage: &[u64]) -> Option<(Keys, Buckets)> {
+pub(crate) fn shape(storage: &[u64]) -> Option<(Keys, Buckets, Variance)> {
     let header = storage.first_chunk::<HEADER>()?;
     let keys = match header[6] as u32 {
         0 => Keys::None,
@@ -41,7 +41,7 @@ pub(crate) fn shape(storage: &[u64]) -> Option<(Keys, Buckets)> {
         ONE_STRING => Keys::String,
         _ => Keys::Several,
     };
-    Some((keys, layout::buckets(header)))
+    Some((keys, layout::buckets(header), layout::variance(header)))
 }
 
 /// An entry's number and its words from the value on.

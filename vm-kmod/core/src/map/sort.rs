@@ -3,7 +3,7 @@
 //! recursion. Only the links change.
 
 use super::{ENTRY_HEADER, Map, high, low, pair, string_in};
-use crate::stat;
+use crate::stat::{self, Variance};
 use core::cmp::Ordering;
 use vm_spec::image::{SortOrder, SortSubject, StatOperation, ValueKind};
 
@@ -56,7 +56,8 @@ impl Map<'_> {
             Subject::Long(at) => first(a, at).cmp(&first(b, at)),
             Subject::Str(at) => string_in(part(a, at)).cmp(string_in(part(b, at))),
             Subject::Stat(at, operation) => {
-                stat::get(part(a, at), operation).cmp(&stat::get(part(b, at), operation))
+                let number = |words| stat::get(words, Variance::Unwanted, operation);
+                number(part(a, at)).cmp(&number(part(b, at)))
             }
         };
         if descending { order.reverse() } else { order }

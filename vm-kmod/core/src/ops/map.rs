@@ -24,12 +24,12 @@ macro_rules! keys {
 }
 
 /// The number of an aggregate that an operand asks for.
-fn stat_number(words: Option<&[u64]>, field: u16) -> Result<i64, Fault> {
+fn stat_number(map: &Map<'_>, words: Option<&[u64]>, field: u16) -> Result<i64, Fault> {
     let field = StatField::from_raw(field).ok_or(Fault::Impossible)?;
     let number = match (words, field.operation) {
         (None, StatOperation::Count | StatOperation::Sum) => Some(0),
         (None, _) => None,
-        (Some(words), operation) => stat::get(words, operation),
+        (Some(words), operation) => map.stat_number(words, operation),
     };
     number.ok_or(Fault::EmptyAggregate)
 }
@@ -102,7 +102,7 @@ outlined_ops! {
     sget(m, window, insn) {
         let map = open!(m, insn);
         let entry = map.find(&keys!(m, window, insn));
-        let number = stat_number(entry.map(|entry| map.stat(entry)), insn.hi())?;
+        let number = stat_number(&map, entry.map(|entry| map.stat(entry)), insn.hi())?;
         set_long(window, insn.a(), number);
         Ok(())
     }
@@ -152,7 +152,7 @@ outlined_ops! {
     istat(m, window, insn) {
         let map = open!(m, insn);
         let entry = map.entry(long(window, insn.b())).ok_or(Fault::StaleCursor)?;
-        let number = stat_number(Some(map.stat(entry)), insn.hi())?;
+        let number = stat_number(&map, Some(map.stat(entry)), insn.hi())?;
         set_long(window, insn.a(), number);
         Ok(())
     }

@@ -164,7 +164,7 @@ outlined_ops! {
             let map = Map::open(host.map(id)).ok_or(PrintError::Fault(Fault::Impossible))?;
             let entry = map.find(&strings.keys(longs(window, insn.b()), insn.c()));
             let words = entry.map(|entry| map.stat(entry)).unwrap_or_default();
-            let number = |operation| stat::get(words, operation).ok_or(PrintError::Fault(Fault::EmptyAggregate));
+            let number = |operation| map.stat_number(words, operation).ok_or(PrintError::Fault(Fault::EmptyAggregate));
             let numbers = [
                 number(StatOperation::Count)?,
                 number(StatOperation::Sum)?,

@@ -89,7 +89,7 @@ pub(super) fn sadd<'a>(m: &mut Machine<'a>, window: &mut Window, step: &'a Step<
 fn add_to_stat(m: &mut Machine<'_>, window: &Window, insn: &Word) -> bool {
     let key = m.strings.view().bytes(m.strings.get(insn.c()));
     let storage = m.host.map(MapId(insn.lo()));
-    let Some((keys, buckets)) = single::shape(storage) else { return false };
+    let Some((keys, buckets, variance)) = single::shape(storage) else { return false };
     let found = match keys {
         Keys::None => single::of_nothing(storage),
         Keys::Long => single::of_long(storage, long(window, insn.b())),
@@ -98,7 +98,7 @@ fn add_to_stat(m: &mut Machine<'_>, window: &Window, insn: &Word) -> bool {
     };
     match found {
         Some((_, words)) => {
-            stat::add(words, buckets, long(window, insn.a()));
+            stat::add(words, buckets, variance, long(window, insn.a()));
             true
         }
         None => false,
