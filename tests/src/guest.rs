@@ -27,12 +27,16 @@ pub struct Machine {
     pub cpus: u32,
     /// The guest's clock counts its instructions, one a nanosecond; one CPU only.
     pub count_instructions: bool,
+    /// The virtual CPUs take turns. With a thread for each, QEMU may translate code just
+    /// before another CPU changes it and never notice: where kernel text is patched all the
+    /// time, a CPU then meets the same breakpoint for ever.
+    pub take_turns: bool,
 }
 
 impl Machine {
     /// One CPU, ordinary clock.
     pub fn new(series: Series) -> Machine {
-        Machine { series, cpus: 1, count_instructions: false }
+        Machine { series, cpus: 1, count_instructions: false, take_turns: false }
     }
 }
 
@@ -103,23 +107,34 @@ impl Guest {
         fs::write(&initrd, initramfs::build(machine.series)?)?;
         let (console, socket) = (folder.join("console.log"), folder.join("link"));
         let mut qemu = Command::new("qemu-system-x86_64");
-        qemu.args(["-accel", "tcg", "-cpu", "max", "-m", "1G", "-display", "none", "-no-reboot"])
-            .args(["-nodefaults", "-smp", &machine.cpus.to_string()])
-            .arg("-kernel")
-            .arg(series.join("vmlinuz"))
-            .arg("-initrd")
-            .arg(&initrd)
-            .args([
-                "-append",
-                "console=ttyS0 panic=-1 oops=panic quiet loglevel=7 kfence.sample_interval=0",
-            ])
-            .arg("-serial")
-            .arg(format!("file:{}", console.display()))
-            .arg("-serial")
-            .arg(format!("unix:{},server=on,wait=on", socket.display()))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
+        let accelerator = if machine.take_turns { "tcg,thread=single" } else { "tcg" };
+        qemu.args([
+            "-accel",
+            accelerator,
+            "-cpu",
+            "max",
+            "-m",
+            "1G",
+            "-display",
+            "none",
+            "-no-reboot",
+        ])
+        .args(["-nodefaults", "-smp", &machine.cpus.to_string()])
+        .arg("-kernel")
+        .arg(series.join("vmlinuz"))
+        .arg("-initrd")
+        .arg(&initrd)
+        .args([
+            "-append",
+            "console=ttyS0 panic=-1 oops=panic quiet loglevel=7 kfence.sample_interval=0",
+        ])
+        .arg("-serial")
+        .arg(format!("file:{}", console.display()))
+        .arg("-serial")
+        .arg(format!("unix:{},server=on,wait=on", socket.display()))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
         if machine.count_instructions {
             qemu.args(["-icount", "shift=0,sleep=off"]);
         }

@@ -88,9 +88,8 @@ static int attach(struct stapvm_attachment *attachment)
 		return stapvm_syscall_attach(attachment);
 	case STAPVM_PROBE_PROFILE:
 	case STAPVM_PROBE_PERF:
-		return stapvm_perf_attach(attachment);
 	case STAPVM_PROBE_WATCHPOINT:
-		return stapvm_watchpoint_attach(attachment);
+		return stapvm_perf_attach(attachment);
 	case STAPVM_PROBE_NETFILTER:
 		return stapvm_netfilter_attach(attachment);
 	default:
@@ -225,10 +224,8 @@ static void detach_one(struct stapvm_attachment *attachment)
 		break;
 	case STAPVM_PROBE_PROFILE:
 	case STAPVM_PROBE_PERF:
-		stapvm_perf_detach(attachment);
-		break;
 	case STAPVM_PROBE_WATCHPOINT:
-		stapvm_watchpoint_detach(attachment);
+		stapvm_perf_detach(attachment);
 		break;
 	case STAPVM_PROBE_NETFILTER:
 		stapvm_netfilter_detach(attachment);

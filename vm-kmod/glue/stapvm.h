@@ -8,7 +8,7 @@
  *	session.c	the states of a session
  *	attach.c	arming and disarming, by kind of probe:
  *			ftrace.c kprobe.c tracepoint.c syscall.c timer.c perf.c
- *			watchpoint.c procfs.c netfilter.c
+ *			procfs.c netfilter.c
  *	memory.c	allocations
  *	module.c	probes that come and go with a module
  *	run.c		a hit: context, locks, handler, counters
@@ -19,6 +19,7 @@
 #define STAPVM_H
 
 #include <linux/atomic.h>
+#include <linux/cpumask.h>
 #include <linux/hrtimer.h>
 #include <linux/irq_work.h>
 #include <linux/kprobes.h>
@@ -27,6 +28,7 @@
 #include <linux/notifier.h>
 #include <linux/percpu.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 
 #include "abi.h"
 #include "vmcore.h"
@@ -127,7 +129,6 @@ struct stapvm_attachment {
 		struct stapvm_attachment *next_syscall;
 		struct hrtimer timer;
 		struct perf_event **cpu_events;
-		struct perf_event * __percpu *watchpoint;
 		struct nf_hook_ops hook;
 	};
 };
@@ -206,8 +207,10 @@ struct stapvm_session {
 	bool modules_watched;
 	bool tracepoints_watched;
 	u32 late_failed;
-	/* Arming of counters, by START and by CPUs that come and go. */
+	/* Arming of counters, by START and for CPUs that are back. */
 	struct mutex cpu_mutex;
+	struct work_struct cpu_work;
+	struct cpumask cpus_back;
 	struct hlist_node cpu_node;
 	bool cpus_watched;
 
@@ -312,8 +315,6 @@ int stapvm_perf_watch(struct stapvm_session *session);
 void stapvm_perf_unwatch(struct stapvm_session *session);
 int stapvm_perf_attach(struct stapvm_attachment *attachment);
 void stapvm_perf_detach(struct stapvm_attachment *attachment);
-int stapvm_watchpoint_attach(struct stapvm_attachment *attachment);
-void stapvm_watchpoint_detach(struct stapvm_attachment *attachment);
 bool stapvm_procfs_good(const struct stapvm_attachment *attachment);
 int stapvm_procfs_attach_all(struct stapvm_session *session, u32 *failed);
 void stapvm_procfs_detach_all(struct stapvm_session *session);

@@ -94,8 +94,13 @@ fn main() {
             trials.push(Trial::test(format!("{series}::{name}"), move || shared.with(check)));
         }
         let shared = Shared::new(Machine { cpus: 4, ..Machine::new(series) });
-        let chaos = if script::is_whole() { chaos::CHECKS } else { &[] };
-        for &(name, check) in counts::CHECKS.iter().chain(chaos) {
+        for &(name, check) in counts::CHECKS {
+            let shared = shared.clone();
+            trials.push(Trial::test(format!("{series}::{name}"), move || shared.with(check)));
+        }
+        let shared = Shared::new(Machine { cpus: 4, take_turns: true, ..Machine::new(series) });
+        let whole = if script::is_whole() { chaos::WHOLE_CHECKS } else { &[] };
+        for &(name, check) in chaos::CHECKS.iter().chain(whole) {
             let shared = shared.clone();
             trials.push(Trial::test(format!("{series}::{name}"), move || shared.with(check)));
         }
