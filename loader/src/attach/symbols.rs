@@ -4,7 +4,7 @@
 //! files.
 
 use super::modules;
-use super::{AttachError, matches};
+use super::{AttachError, is_wild, matches};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -74,37 +74,32 @@ impl Symbols {
         let mut file =
             BufReader::with_capacity(1 << 20, fs::File::open(KALLSYMS).map_err(unreadable)?);
         let any_exported = wanted.iter().any(|wanted| wanted.exported);
+        let names = Names::of(wanted);
         let (mut exported, mut loaded) = (HashSet::new(), HashSet::new());
         let mut line = String::new();
         while file.read_line(&mut line).map_err(unreadable)? > 0 {
-            if let Some((_, module)) = line.trim_end().rsplit_once('[') {
-                let module = modules::normal(module.trim_end_matches(']'));
-                if !loaded.contains(&module) {
-                    loaded.insert(module);
+            if let Some(entry) = Entry::parse(&line) {
+                if let Some(module) = entry.module
+                    && !loaded.contains(module)
+                {
+                    loaded.insert(module.to_owned());
                 }
-            }
-            if any_exported && let Some(name) = export(&line) {
-                exported.insert(name.to_owned());
-            }
-            if let Some((name, address)) = parse_data(&line)
-                && data.contains(name)
-            {
-                self.data.push((name.to_owned(), address));
-            }
-            if let Some(symbol) = parse(&line)
-                && wanted.iter().any(|wanted| symbol.may_be(*wanted))
-            {
-                if symbol.address == 0 {
-                    return Err(AttachError::HiddenAddresses);
+                if any_exported && let Some(name) = entry.name.strip_prefix(EXPORT) {
+                    exported.insert(name.to_owned());
                 }
-                self.functions.push(symbol);
+                if entry.is_data() && data.contains(entry.name) {
+                    self.data.push((entry.name.to_owned(), entry.address()));
+                }
+                if entry.is_function() && names.may_have(entry.name) {
+                    self.functions.push(entry.symbol()?);
+                }
             }
             line.clear();
         }
         for symbol in &mut self.functions {
             symbol.exported = exported.contains(&symbol.name);
         }
-        Ok(loaded)
+        Ok(loaded.iter().map(|module| modules::normal(module)).collect())
     }
 
     pub(super) fn matching<'a>(&'a self, wanted: Wanted<'a>) -> impl Iterator<Item = &'a Symbol> {
@@ -156,32 +151,66 @@ pub(super) fn is_function_name(name: &str) -> bool {
     !name.contains('.') && !name.starts_with("__pfx_")
 }
 
-/// `ffffffff81000000 T name [module]`, of functions that a script can mean.
-fn parse(line: &str) -> Option<Symbol> {
-    let mut fields = line.split_ascii_whitespace();
-    let (address, kind, name) = (fields.next()?, fields.next()?, fields.next()?);
-    if !matches!(kind, "t" | "T" | "w" | "W") || !is_function_name(name) {
-        return None;
-    }
-    let module = fields.next().map(|module| modules::normal(module.trim_matches(['[', ']'])));
-    // The kernel knows a module's functions by name, wherever the module comes to lie.
-    let address = u64::from_str_radix(address, 16).ok()?;
-    Some(Symbol { address, name: name.to_owned(), module, exported: false })
+/// The names that some probe point may mean: there are many of both, so that not each is
+/// compared with each.
+struct Names<'a> {
+    literal: HashSet<&'a str>,
+    patterns: Vec<&'a str>,
 }
 
-/// The name and address of a line about data.
-fn parse_data(line: &str) -> Option<(&str, u64)> {
-    let mut fields = line.split_ascii_whitespace();
-    let (address, kind, name) = (fields.next()?, fields.next()?, fields.next()?);
-    if !matches!(kind, "d" | "D" | "b" | "B" | "r" | "R" | "v" | "V") {
-        return None;
+impl<'a> Names<'a> {
+    fn of(wanted: &[Wanted<'a>]) -> Names<'a> {
+        let (patterns, literal): (Vec<&str>, Vec<&str>) =
+            wanted.iter().map(|wanted| wanted.pattern).partition(|pattern| is_wild(pattern));
+        Names { literal: literal.into_iter().collect(), patterns }
     }
-    Some((name, u64::from_str_radix(address, 16).ok()?))
+
+    fn may_have(&self, name: &str) -> bool {
+        self.literal.contains(name) || self.patterns.iter().any(|pattern| matches(pattern, name))
+    }
 }
 
-/// The name that a line exports.
-fn export(line: &str) -> Option<&str> {
-    line.split_ascii_whitespace().nth(2)?.strip_prefix(EXPORT)
+/// A line of /proc/kallsyms: `ffffffff81000000 T name [module]`.
+struct Entry<'a> {
+    address: &'a str,
+    kind: &'a str,
+    name: &'a str,
+    module: Option<&'a str>,
+}
+
+impl<'a> Entry<'a> {
+    fn parse(line: &'a str) -> Option<Entry<'a>> {
+        let (address, rest) = line.trim_end().split_once(' ')?;
+        let (kind, rest) = rest.split_once(' ')?;
+        let (name, module) = match rest.split_once('\t') {
+            Some((name, module)) => (name, Some(module.trim_matches(['[', ']']))),
+            None => (rest, None),
+        };
+        Some(Entry { address, kind, name, module })
+    }
+
+    /// Is it a function that a script can mean?
+    fn is_function(&self) -> bool {
+        matches!(self.kind, "t" | "T" | "w" | "W") && is_function_name(self.name)
+    }
+
+    fn is_data(&self) -> bool {
+        matches!(self.kind, "d" | "D" | "b" | "B" | "r" | "R" | "v" | "V")
+    }
+
+    /// 0 if the kernel does not tell.
+    fn address(&self) -> u64 {
+        u64::from_str_radix(self.address, 16).unwrap_or(0)
+    }
+
+    fn symbol(&self) -> Result<Symbol, AttachError> {
+        let address = match self.address() {
+            0 => return Err(AttachError::HiddenAddresses),
+            address => address,
+        };
+        let module = self.module.map(modules::normal);
+        Ok(Symbol { address, name: self.name.to_owned(), module, exported: false })
+    }
 }
 
 /// Functions that must not be probed; empty if debugfs is not mounted, when the kernel
@@ -193,26 +222,35 @@ fn blacklist() -> HashSet<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{export, parse, parse_data};
+    use super::{Entry, Names, Wanted};
 
     #[test]
-    fn symbols_are_read() {
-        let symbol = parse("ffffffff81234560 T vfs_read\n").unwrap();
+    fn functions_are_read() {
+        let symbol = Entry::parse("ffffffff81234560 T vfs_read\n").unwrap().symbol().unwrap();
         assert_eq!((symbol.address, symbol.name.as_str()), (0xffff_ffff_8123_4560, "vfs_read"));
-        let symbol = parse("ffffffffc0001000 t nf_hook\t[nf_tables]\n").unwrap();
-        assert_eq!(symbol.module.as_deref(), Some("nf_tables"));
-        assert!(parse("ffffffff81234560 T vfs_read.cold\n").is_none());
-        assert!(parse("ffffffff81234560 D jiffies\n").is_none());
-        assert!(parse("junk").is_none());
+        let entry = Entry::parse("ffffffffc0001000 t nf_hook\t[nf_tables]\n").unwrap();
+        assert!(entry.is_function());
+        assert_eq!(entry.symbol().unwrap().module.as_deref(), Some("nf_tables"));
+        let is_function = |line| Entry::parse(line).unwrap().is_function();
+        assert!(!is_function("ffffffff81234560 T vfs_read.cold\n"));
+        assert!(!is_function("ffffffff81234560 D jiffies\n"));
+        assert!(Entry::parse("0000000000000000 T hidden\n").unwrap().symbol().is_err());
+        assert!(Entry::parse("junk").is_none());
     }
 
     #[test]
-    fn data_and_exports_are_read() {
-        assert_eq!(
-            parse_data("ffffffff82000010 D jiffies\n"),
-            Some(("jiffies", 0xffff_ffff_8200_0010))
-        );
-        assert_eq!(parse_data("ffffffff81234560 T vfs_read\n"), None);
-        assert_eq!(export("ffffffff82000010 r __ksymtab_vfs_read\n"), Some("vfs_read"));
+    fn data_is_read() {
+        let entry = Entry::parse("ffffffff82000010 D jiffies\n").unwrap();
+        assert!(entry.is_data());
+        assert_eq!((entry.name, entry.address()), ("jiffies", 0xffff_ffff_8200_0010));
+        assert!(!Entry::parse("ffffffff81234560 T vfs_read\n").unwrap().is_data());
+    }
+
+    #[test]
+    fn names_and_patterns_are_known() {
+        let wanted = |pattern| Wanted { pattern, module: None, exported: false };
+        let names = Names::of(&[wanted("vfs_read"), wanted("tcp_*")]);
+        assert!(names.may_have("vfs_read") && names.may_have("tcp_sendmsg"));
+        assert!(!names.may_have("vfs_readv"));
     }
 }
