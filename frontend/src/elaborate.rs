@@ -12,7 +12,7 @@ use crate::library::{Library, Reader, used_variables, variables_in};
 use crate::names::similar;
 use crate::program::{Function, Global, Keeping, Probe, Program, Scope, Type};
 use crate::syscalls::Wanted;
-use frontend_syntax::ast::{self, AliasKind, Item, Literal, ProbePoint};
+use frontend_syntax::ast::{self, AliasKind, Item, Literal, ProbePoint, Statement, StatementKind};
 use frontend_syntax::preprocess::glob;
 use frontend_syntax::{Diagnostic, Span};
 use std::collections::{BTreeSet, HashMap};
@@ -392,6 +392,9 @@ impl Pass<'_, '_, '_> {
                 variables::rewrite(Rc::make_mut(body), found.variables);
             }
         }
+        if self.request.defines.iter().any(|(name, _)| name == crate::SUPPRESS_HANDLER_ERRORS) {
+            bodies = vec![Rc::new(without_errors(&bodies))];
+        }
         self.program.probes.push(Probe {
             kind: found.kind,
             attach: found.attach,
@@ -537,4 +540,18 @@ fn override_of(value: &str, initial: Option<&Literal>) -> Literal {
         (Some(n), None | Some(Literal::Number(_))) => Literal::Number(n),
         _ => Literal::Text(value.trim_matches('"').as_bytes().to_vec()),
     }
+}
+
+/// `try { bodies } catch { next }`
+fn without_errors(bodies: &[Rc<ast::Block>]) -> ast::Block {
+    let span = bodies.first().map_or(Span::default(), |body| body.span);
+    let statement = |kind| Statement { kind, span };
+    let block = |statements| ast::Block { statements, span };
+    let inner = |body: &Rc<ast::Block>| statement(StatementKind::Block((**body).clone()));
+    let wrapped = StatementKind::Try {
+        body: block(bodies.iter().map(inner).collect()),
+        message: None,
+        handler: block(vec![statement(StatementKind::Next)]),
+    };
+    block(vec![statement(wrapped)])
 }

@@ -340,6 +340,9 @@ fn runtime_limits(request: &Request<'_>) -> RuntimeLimits {
     }
 }
 
+/// What `--suppress-handler-errors` defines (`-D`).
+pub const SUPPRESS_HANDLER_ERRORS: &str = "STAP_SUPPRESS_HANDLER_ERRORS";
+
 /// What SystemTap's `--suppress-time-limits` defines; scripts may be run with `-D` of it, too.
 pub(crate) const SUPPRESS_TIME_LIMITS: &str = "STAP_SUPPRESS_TIME_LIMITS_ENABLE";
 

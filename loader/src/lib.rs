@@ -15,6 +15,7 @@
 //! output     items of a record -> text
 //! histogram  histograms as text
 //! session    one run from LOAD to the last record
+//! background sessions that outlive whoever started them
 //! user       one run inside this process, without the device
 //! disasm     blobs as text
 //! ```
@@ -22,6 +23,7 @@
 
 pub mod accounting;
 pub mod attach;
+pub mod background;
 pub mod compile;
 pub mod device;
 pub mod disasm;

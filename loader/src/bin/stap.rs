@@ -244,6 +244,10 @@ fn run_blob(blob: &Blob, plan: &Plan) -> Result<ExitCode, Problem> {
         timeout: plan.timeout.map(|seconds| Duration::from_secs(seconds.into())),
         ..RunOptions::default()
     };
+    if plan.flight_recorder {
+        let entered = loader::background::enter();
+        entered.map_err(|error| Problem::Other(format!("flight recorder: {error}")))?;
+    }
     let ended = match plan.runtime {
         Runtime::Kernel => run(blob, &options),
         Runtime::User => user::run(blob, &options),

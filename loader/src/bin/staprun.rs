@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! `staprun`: runs a compiled program. No compiler is in it.
 
+use loader::background;
 use loader::options::stap::Instead;
 use loader::options::staprun::{Staprun, TABLE};
 use loader::program::read_program;
 use loader::session::{Ended, RunOptions, run};
-use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -53,11 +53,7 @@ fn say(instead: Instead) {
 fn go(options: &Staprun) -> Result<Ended, Box<dyn std::error::Error>> {
     let blob = read_program(options.program())?;
     if options.daemon {
-        // The folder stays, since -o may name a file in it; the descriptors stay until
-        // the number has been said.
-        nix::unistd::daemon(true, true)?;
-        println!("{}", std::process::id());
-        forget_terminal()?;
+        background::enter()?;
     }
     let run_options = RunOptions {
         command: options.command.clone(),
@@ -70,13 +66,4 @@ fn go(options: &Staprun) -> Result<Ended, Box<dyn std::error::Error>> {
         ..RunOptions::default()
     };
     Ok(run(&blob, &run_options)?)
-}
-
-/// Puts /dev/null in the place of standard input, output and error.
-fn forget_terminal() -> io::Result<()> {
-    let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
-    nix::unistd::dup2_stdin(&null)?;
-    nix::unistd::dup2_stdout(&null)?;
-    nix::unistd::dup2_stderr(&null)?;
-    Ok(())
 }

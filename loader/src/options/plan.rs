@@ -89,8 +89,6 @@ pub struct Plan {
     pub unoptimized: bool,
     /// --skip-badvars
     pub skip_badvars: bool,
-    /// --suppress-handler-errors
-    pub suppress_handler_errors: bool,
     /// --no-global-var-display
     pub no_global_display: bool,
     /// The kernel whose types the script is compiled with.
@@ -174,6 +172,16 @@ impl Plan {
             let most = (String::from("MAXACTION"), MAX_STEPS.to_string());
             defines.splice(0..0, [most, (String::from("STP_NO_OVERLOAD"), String::from("1"))]);
         }
+        if stap.suppress_handler_errors {
+            defines.push((frontend::SUPPRESS_HANDLER_ERRORS.to_owned(), String::from("1")));
+            // Skipped hits do not end the session either; they are told at its end.
+            defines.push((String::from("MAXSKIPPED"), u32::MAX.to_string()));
+        }
+        if stap.flight_recorder && stap.output.is_none() {
+            let text =
+                "-F keeps what it records in files here: give -o FILE, and -S to bound them.";
+            return Err(OptionError::Together(text));
+        }
         let language = language(stap.compatible.as_deref())?;
         let file = stap.release.as_deref().map(Path::new).filter(|path| path.is_file());
         let file = file.map(Path::to_owned);
@@ -211,7 +219,6 @@ impl Plan {
             guru: stap.guru,
             unoptimized: stap.unoptimized,
             skip_badvars: stap.skip_badvars,
-            suppress_handler_errors: stap.suppress_handler_errors,
             no_global_display: stap.no_global_display,
             types: match (file, elsewhere) {
                 (Some(file), _) => Kernel::File(file),

@@ -342,13 +342,10 @@ const FLAGS: &[Flag<Stap>] = &[
             Ok(())
         }),
     ),
-    but(
-        Refused(NOT_YET),
-        flag('F', Nothing, "flight recorder: probes stay when stap goes", |s, _| {
-            s.flight_recorder = true;
-            Ok(())
-        }),
-    ),
+    flag('F', Nothing, "flight recorder: run in the background; with -o only", |s, _| {
+        s.flight_recorder = true;
+        Ok(())
+    }),
     flag('S', Value("MB[,N]"), "start another output file after so many MB, keep N", |s, text| {
         s.rotation = Some(Rotation::parse(text)?);
         Ok(())
@@ -412,17 +409,14 @@ const FLAGS: &[Flag<Stap>] = &[
             Ok(())
         }),
     ),
-    but(
-        Refused(NOT_YET),
-        long(
-            &["suppress-handler-errors"],
-            Nothing,
-            "errors end the handler only, and do not count",
-            |s, _| {
-                s.suppress_handler_errors = true;
-                Ok(())
-            },
-        ),
+    long(
+        &["suppress-handler-errors"],
+        Nothing,
+        "errors end the handler only, and do not count",
+        |s, _| {
+            s.suppress_handler_errors = true;
+            Ok(())
+        },
     ),
     long(
         &["suppress-time-limits"],

@@ -5,7 +5,7 @@ use super::flag::{Effect, Flag, OptionError, Table, Takes};
 use super::names::{self, Color, Rotation};
 use super::stap::Instead;
 
-const NOT_YET: &str = "not there yet";
+const OWNED: &str = "a session ends with the process that has it; -D keeps one in the background";
 
 /// The command line of `staprun`, as typed.
 #[derive(Clone, Debug, Default)]
@@ -171,21 +171,21 @@ const FLAGS: &[Flag<Staprun>] = &[
         Ok(())
     }),
     but(
-        Refused(NOT_YET),
+        Refused(OWNED),
         flag('L', Nothing, "start the probes and leave them", |s, _| {
             s.leave = true;
             Ok(())
         }),
     ),
     but(
-        Refused(NOT_YET),
+        Refused(OWNED),
         flag('A', Nothing, "read from probes that were left", |s, _| {
             s.attach = true;
             Ok(())
         }),
     ),
     but(
-        Refused(NOT_YET),
+        Refused(OWNED),
         flag('d', Nothing, "remove probes that were left", |s, _| {
             s.delete = true;
             Ok(())

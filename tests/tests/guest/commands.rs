@@ -13,6 +13,7 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("stap_runs_scripts_of_all_sorts", stap_runs_scripts_of_all_sorts),
     ("staprun_judges_by_content", staprun_judges_by_content),
     ("staprun_runs_in_the_background", staprun_runs_in_the_background),
+    ("stap_records_flights", stap_records_flights),
     ("stap_loads_the_module", stap_loads_the_module),
 ];
 
@@ -109,6 +110,18 @@ fn staprun_runs_in_the_background(guest: &mut Guest) -> Result<(), String> {
         "cd /tmp; daemon=$(staprun -D -o back.out back.sbc) && until grep -q back back.out; do usleep 20000; done
          kill -TERM $daemon && until grep -q gone back.out; do usleep 20000; done; cat back.out",
         "back\ngone\n",
+    )
+}
+
+/// `stap -F -o`: probes stay when stap goes, and write files until somebody ends them.
+fn stap_records_flights(guest: &mut Guest) -> Result<(), String> {
+    expect(
+        guest,
+        "cd /tmp; stap -F -e 'probe begin { exit() }' 2>/dev/null; [ $? = 1 ] || exit 1
+         recorder=$(stap -F -o flight.out -e 'probe begin { println(\"on\") } probe end { println(\"off\") }') \
+         && until grep -q on flight.out; do usleep 20000; done
+         kill -TERM $recorder && until grep -q off flight.out; do usleep 20000; done; cat flight.out",
+        "on\noff\n",
     )
 }
 
