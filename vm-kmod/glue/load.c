@@ -326,6 +326,7 @@ int stapvm_load(struct stapvm_session *session, struct stapvm_load *load)
 	/* A session without overload protection never comes to the end of its interval. */
 	session->limits.overload_interval = load->overload_interval ?: U64_MAX;
 	session->limits.overload_threshold = load->overload_threshold;
+	session->metered = session->times || load->overload_interval;
 	session->limits.lock_attempts = load->lock_attempts;
 	session->limits.lock_pause_us = load->lock_pause_us;
 	load->ring_stride = stapvm_ring_stride(load->ring_bytes);

@@ -68,16 +68,29 @@ static __always_inline bool is_stack_low(void)
 	return used < MIN_STACK_BYTES;
 }
 
+static __always_inline void meter(const struct stapvm_hit *hit, u64 begun)
+{
+	struct stapvm_session *session = hit->session;
+	u64 now = get_cycles();
+
+	this_cpu_add(session->counters->busy_cycles, now - begun);
+	if (unlikely(session->times) && !hit->at_entry)
+		stapvm_times_add(hit->attachment, now - begun);
+	if (unlikely(now - this_cpu_read(session->counters->interval_begun) >
+		     session->limits.overload_interval))
+		stapvm_interval_ended(session, now);
+}
+
 static __always_inline void run_in_context(struct stapvm_hit *hit, bool patient)
 {
 	struct stapvm_session *session = hit->session;
 	const struct stapvm_attachment *attachment = hit->attachment;
 	u32 index = hit->at_entry ? attachment->entry_probe : attachment->probe;
 	const struct stapvm_probe *probe = &session->probes[index];
-	u64 begun, now;
+	bool metered = session->metered;
+	u64 begun = metered ? get_cycles() : 0;
 	int fault;
 
-	begun = get_cycles();
 	if (!stapvm_locks_take(session, probe, patient)) {
 		this_cpu_inc(session->counters->skipped_lock);
 		count_skipped(session);
@@ -90,13 +103,8 @@ static __always_inline void run_in_context(struct stapvm_hit *hit, bool patient)
 		this_cpu_inc(session->counters->handled);
 	if (unlikely(fault))
 		count_error(session);
-	now = get_cycles();
-	this_cpu_add(session->counters->busy_cycles, now - begun);
-	if (unlikely(session->times) && !hit->at_entry)
-		stapvm_times_add(hit->attachment, now - begun);
-	if (unlikely(now - this_cpu_read(session->counters->interval_begun) >
-		     session->limits.overload_interval))
-		stapvm_interval_ended(session, now);
+	if (metered)
+		meter(hit, begun);
 }
 
 static __always_inline void run(struct stapvm_hit *hit)

@@ -198,6 +198,7 @@ struct stapvm_session {
 	struct stapvm_syscalls *syscalls;
 	struct stapvm_ftrace *ftrace[STAPVM_REGISTERS_COUNT];
 	struct stapvm_procfs *procfs;
+	bool metered;			/* somebody wants to know how long handlers take */
 	struct stapvm_times **times;	/* by CPU and attachment; NULL: nobody wants them */
 
 	/* Arming by START and by what is told of modules; never held with a CPU coming up. */

@@ -61,7 +61,7 @@ pub const MAX_THREAD_SLOTS: usize = 4096;
 #[derive(Clone, Copy, Debug)]
 pub struct Tables<'a> {
     record: &'a RegexRecord,
-    classes: &'a [u16],
+    classes: &'a [u16; CLASS_WORDS],
     matcher: &'a [u16],
     tracker: &'a [u16],
     offsets: &'a [u16],
@@ -98,7 +98,7 @@ impl<'a> Tables<'a> {
         let record = image.regexes.get(id.index())?;
         let words = crate::image::run(image.regex_words, record.first_word, record.word_count)?;
         let columns = usize::from(record.class_count).checked_add(1)?;
-        let (classes, rest) = words.split_at_checked(CLASS_WORDS)?;
+        let (classes, rest) = words.split_first_chunk()?;
         let rows = usize::from(record.state_count).checked_mul(columns)?;
         let (matcher, rest) = rest.split_at_checked(rows)?;
         let rows = usize::from(record.track_states).checked_mul(columns)?;

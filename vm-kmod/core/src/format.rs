@@ -43,6 +43,12 @@ impl<'a> SliceSink<'a> {
 impl Sink for SliceSink<'_> {
     fn put(&mut self, bytes: &[u8]) {
         let Some(rest) = self.out.get_mut(self.written..) else { return };
+        // Digits and what is between them, for which a call of memcpy is too much.
+        if let ([byte], [slot, ..]) = (bytes, &mut *rest) {
+            *slot = *byte;
+            self.written = self.written.wrapping_add(1);
+            return;
+        }
         let count = bytes.len().min(rest.len());
         if let (Some(to), Some(from)) = (rest.get_mut(..count), bytes.get(..count)) {
             to.copy_from_slice(from);

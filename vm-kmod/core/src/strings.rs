@@ -5,7 +5,8 @@
 //! are put at the arena's top. When it is full, the strings that some register still
 //! names slide to its start; [`crate::RunSizes`] makes the arena large enough that
 //! every register may hold a string of full length at once with room for more, so
-//! a compaction always finds room.
+//! a compaction always finds room. Strings never change, so two may share bytes: one
+//! that was made by appending to another does.
 
 use vm_spec::ids::StrId;
 use vm_spec::image::Image;
@@ -224,6 +225,55 @@ impl<'a> Strings<'a> {
         self.commit(length)
     }
 
+    /// The strings of two registers as one, if that takes no copy: one is empty, or the
+    /// second lies behind the first, as what `sprintf` has just made does in
+    /// `s = s . sprintf(...)`.
+    #[inline(always)]
+    pub(crate) fn joined(&self, first: u8, second: u8) -> Option<StrRef> {
+        let (first, second) = (self.get(first), self.get(second));
+        if first == StrRef::EMPTY {
+            return Some(second);
+        }
+        // Constants and the arena are apart by a bit, which no length reaches.
+        let behind = u64::from(first.offset()).wrapping_add(first.length() as u64);
+        let length = first.length().wrapping_add(second.length());
+        let lies_behind = behind == u64::from(second.offset()) && length <= self.limit;
+        lies_behind.then(|| StrRef::new(first.offset(), length as u32))
+    }
+
+    /// The strings of two registers as one, cut off at the longest length.
+    pub(crate) fn concatenate(&mut self, first: u8, second: u8) -> StrRef {
+        if self.arena.len().saturating_sub(self.top) < self.limit {
+            self.compact();
+        }
+        let (first, second) = (self.get(first), self.get(second));
+        let kept = first.length().min(self.limit);
+        let added = second.length().min(self.limit.saturating_sub(kept));
+        // A string at the arena's top grows where it is.
+        let end = (first.offset() as usize).wrapping_add(first.length());
+        let start = if first.is_in_arena() && end == self.top {
+            first.offset()
+        } else {
+            let top = self.top;
+            self.append(first, kept);
+            top as u32
+        };
+        self.append(second, added);
+        StrRef::new(start, kept.wrapping_add(added) as u32)
+    }
+
+    /// Copies the first bytes of a string to the arena's top.
+    #[inline(always)]
+    fn append(&mut self, string: StrRef, length: usize) {
+        let Some((arena, free)) = self.arena.split_at_mut_checked(self.top) else { return };
+        let view = View { constants: self.image.bytes, arena };
+        let (from, to) = (view.bytes(string).get(..length), free.get_mut(..length));
+        if let (Some(from), Some(to)) = (from, to) {
+            to.copy_from_slice(from);
+            self.top = self.top.wrapping_add(length);
+        }
+    }
+
     /// What compactions since the last call cost, in steps.
     pub(crate) fn take_debt(&mut self) -> u32 {
         core::mem::take(&mut self.debt)
@@ -235,23 +285,37 @@ impl<'a> Strings<'a> {
         let live = self.gather();
         let order = self.order.get_mut(..live).unwrap_or_default();
         heap_sort(order);
-        let mut top = 0usize;
-        let (mut before, mut moved) = (StrRef::EMPTY, StrRef::EMPTY);
-        for &mut word in order {
-            let Some(slot) = self.registers.get_mut(word as u32 as usize) else { continue };
-            let string = StrRef(*slot);
-            if string != before {
-                let start = string.offset() as usize;
-                let end = start.wrapping_add(string.length());
-                if start > end || end > self.arena.len() || top > start {
-                    continue;
+        let held = |registers: &[u64], word: u64| {
+            StrRef(registers.get(word as u32 as usize).copied().unwrap_or(0))
+        };
+        let (mut top, mut done) = (0usize, 0usize);
+        while let Some(&first) = order.get(done) {
+            // Strings may share bytes: those that do move together.
+            let start = (first >> 32) as usize;
+            let (mut end, mut count) = (start, 0usize);
+            for &word in order.get(done..).unwrap_or_default() {
+                let offset = (word >> 32) as usize;
+                if count > 0 && offset >= end {
+                    break;
                 }
-                self.arena.copy_within(start..end, top);
-                before = string;
-                moved = StrRef::new(top as u32, string.length() as u32);
-                top = top.wrapping_add(string.length());
+                end = end.max(offset.wrapping_add(held(self.registers, word).length()));
+                count = count.wrapping_add(1);
             }
-            *slot = moved.0;
+            let sharing = done..done.wrapping_add(count);
+            done = sharing.end;
+            // From the new place to the end of the old one; so put, nothing can panic.
+            let length = end.wrapping_sub(start);
+            let Some(room) = self.arena.get_mut(top..end) else { continue };
+            let Some(gap) = room.len().checked_sub(length) else { continue };
+            room.copy_within(gap.., 0);
+            for &word in order.get(sharing).unwrap_or_default() {
+                let offset = ((word >> 32) as usize).wrapping_sub(start).wrapping_add(top);
+                let length = held(self.registers, word).length();
+                if let Some(slot) = self.registers.get_mut(word as u32 as usize) {
+                    *slot = StrRef::new(offset as u32, length as u32).0;
+                }
+            }
+            top = top.wrapping_add(length);
         }
         self.top = top;
         self.debt = self.debt.saturating_add((live >> 5) as u32).saturating_add(1);

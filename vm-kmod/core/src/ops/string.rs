@@ -2,7 +2,6 @@
 //! Strings: constants, moves, comparisons, concatenation.
 
 use super::{outlined_ops, plain_ops, set_long};
-use crate::format::{Sink, SliceSink};
 use crate::machine::{Machine, Stop, Window, next};
 use crate::step::{Step, Word};
 use core::cmp::Ordering;
@@ -52,16 +51,19 @@ plain_ops! {
     }
 }
 
-outlined_ops! {
-    cat(m, _window, insn) {
-        let room = m.strings.room();
-        let (first, second) = (room.string(insn.b()), room.string(insn.c()));
-        let mut sink = SliceSink::new(room.bytes);
-        sink.put(first);
-        sink.put(second);
-        let length = sink.written();
-        let string = m.strings.commit(length);
+pub(super) fn cat<'a>(m: &mut Machine<'a>, window: &mut Window, step: &'a Step<'a>) -> Stop {
+    let insn = step.word();
+    if let Some(string) = m.strings.joined(insn.b(), insn.c()) {
         m.strings.set(insn.a(), string);
-        m.pay_for_bytes(length)
+        return next(m, window, step);
+    }
+    cat_general(m, window, step)
+}
+
+outlined_ops! {
+    cat_general(m, _window, insn) {
+        let string = m.strings.concatenate(insn.b(), insn.c());
+        m.strings.set(insn.a(), string);
+        m.pay_for_bytes(string.length())
     }
 }

@@ -14,6 +14,8 @@ enum Step {
     Store(u8, Vec<u8>),
     Move(u8, u8),
     Concat(u8, u8, u8),
+    /// What is stored is joined to what was made last.
+    Append(u8, u8, Vec<u8>),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -22,6 +24,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         (r(), prop::collection::vec(any::<u8>(), 0..24)).prop_map(|(a, b)| Step::Store(a, b)),
         (r(), r()).prop_map(|(a, b)| Step::Move(a, b)),
         (r(), r(), r()).prop_map(|(a, b, c)| Step::Concat(a, b, c)),
+        (r(), r(), prop::collection::vec(any::<u8>(), 0..5))
+            .prop_map(|(a, b, c)| Step::Append(a, b, c)),
     ];
     prop::collection::vec(step, 0..200)
 }
@@ -52,12 +56,20 @@ proptest! {
                     strings.set(a, strings.get(b));
                     model[usize::from(a)] = model[usize::from(b)].clone();
                 }
+                Step::Append(a, b, bytes) => {
+                    let string = strings.store(&bytes);
+                    strings.set(b, string);
+                    model[usize::from(b)] = bytes.clone();
+                    let joined = strings.joined(a, b);
+                    let string = joined.unwrap_or_else(|| strings.concatenate(a, b));
+                    strings.set(a, string);
+                    let whole = &mut model[usize::from(a)];
+                    whole.extend(bytes);
+                    whole.truncate(limit);
+                }
                 Step::Concat(a, b, c) => {
-                    let room = strings.room();
-                    let both = [room.string(b), room.string(c)].concat();
-                    let n = both.len().min(room.bytes.len());
-                    room.bytes[..n].copy_from_slice(&both[..n]);
-                    let string = strings.commit(n);
+                    let joined = strings.joined(b, c);
+                    let string = joined.unwrap_or_else(|| strings.concatenate(b, c));
                     strings.set(a, string);
                     let mut both = [model[usize::from(b)].clone(), model[usize::from(c)].clone()].concat();
                     both.truncate(limit);
