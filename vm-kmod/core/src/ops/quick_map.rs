@@ -87,13 +87,13 @@ pub(super) fn sadd<'a>(m: &mut Machine<'a>, window: &mut Window, step: &'a Step<
 
 #[inline(never)]
 fn add_to_stat(m: &mut Machine<'_>, window: &Window, insn: &Word) -> bool {
-    let key = m.strings.view().bytes(m.strings.get(insn.c()));
+    let strings = &m.strings;
     let storage = m.host.map(MapId(insn.lo()));
     let Some((keys, buckets, variance)) = single::shape(storage) else { return false };
     let found = match keys {
         Keys::None => single::of_nothing(storage),
         Keys::Long => single::of_long(storage, long(window, insn.b())),
-        Keys::String => single::of_string(storage, key),
+        Keys::String => single::of_string(storage, strings.bytes(strings.get(insn.c()))),
         Keys::Several => None,
     };
     match found {
