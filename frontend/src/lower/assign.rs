@@ -118,6 +118,11 @@ impl<'p> Body<'_, 'p> {
         token: Span,
     ) -> StrReg {
         if let (Spot::TextLocal(register), None) = (spot, operator) {
+            // Of these only the last instruction writes the result.
+            if matches!(value.kind, ExpressionKind::Text(_) | ExpressionKind::Binary { .. }) {
+                self.text_into(value, register);
+                return register;
+            }
             let text = self.text(value);
             if text != register {
                 self.emit(asm::movs(register, text), token);
@@ -125,17 +130,20 @@ impl<'p> Body<'_, 'p> {
             return register;
         }
         let more = self.text(value);
+        if let (Spot::TextLocal(register), Some(_)) = (spot, operator) {
+            self.emit(asm::cat(register, register, more), token);
+            return register;
+        }
         let text = match operator {
             None => more,
             Some(_) => {
                 let joined = self.new_string();
                 match spot {
-                    Spot::TextLocal(old) => self.emit(asm::cat(joined, old, more), token),
                     Spot::Element { map, longs, strings } => {
                         self.emit(asm::mgets(joined, longs, strings, map), token);
                         self.emit(asm::cat(joined, joined, more), token);
                     }
-                    Spot::LongLocal(_) | Spot::Scalar(_) => {}
+                    Spot::LongLocal(_) | Spot::TextLocal(_) | Spot::Scalar(_) => {}
                 }
                 joined
             }
