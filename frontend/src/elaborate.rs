@@ -25,7 +25,7 @@ const MAX_ALIAS_DEPTH: usize = 50;
 /// Points that are looked at, with those behind aliases.
 const MAX_POINTS: usize = 10 * MAX_PROBES;
 /// Probes of one script.
-const MAX_PROBES: usize = 20_000;
+pub(crate) const MAX_PROBES: usize = 20_000;
 
 /// Whose text something is.
 #[derive(Clone, Copy, PartialEq, Eq)]

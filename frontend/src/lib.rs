@@ -261,7 +261,9 @@ impl<'a> Compiler<'a> {
         }
         if !diagnostics.iter().any(Diagnostic::is_error) {
             let Request { types, guru, .. } = self.request;
-            diagnostics.extend(target::resolve(&mut program, types, guru));
+            let default = Limits::default().string_length;
+            let length = define(&self.request, "MAXSTRINGLEN").unwrap_or(default);
+            diagnostics.extend(target::resolve(&mut program, types, guru, length));
         }
         if !diagnostics.iter().any(Diagnostic::is_error) {
             diagnostics.extend(types::infer(&mut program));

@@ -25,15 +25,16 @@ mod place;
 mod pretty;
 mod rewrite;
 
+use crate::elaborate::MAX_PROBES;
 use crate::library::called_in;
 use crate::program::{Keeping, Probe, Program, Scope};
 use debuginfo::{Types, TypesError};
-use frontend_syntax::ast::{Block, Expression, ExpressionKind, Statement, TargetBase};
+use frontend_syntax::ast::{Block, Expression, ExpressionKind, Name, Statement, TargetBase};
 use frontend_syntax::preprocess::glob;
 use frontend_syntax::{Diagnostic, Span, visit};
 use operation::{KeptId, Operation, Tables};
 use place::Place;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 use vm_spec::blob::AttachSpec;
 use vm_spec::limits::{MAX_RELOCATIONS, MAX_SAVED_LONGS, MAX_SAVED_STRINGS};
@@ -61,10 +62,21 @@ struct Resolver<'r> {
     /// What the results of functions point to.
     results: autocast::Pointees,
     guru: bool,
+    /// `MAXSTRINGLEN`: no text is longer.
+    string_length: usize,
+    /// The probe at hand is one of those that a wildcard stands for.
+    from_wildcard: bool,
+    /// Functions that print values, by what they print.
+    printers: HashMap<String, Name>,
 }
 
 /// Resolves the target variables of a whole program.
-pub(crate) fn resolve(program: &mut Program, types: Option<&Types>, guru: bool) -> Vec<Diagnostic> {
+pub(crate) fn resolve(
+    program: &mut Program,
+    types: Option<&Types>,
+    guru: bool,
+    string_length: u32,
+) -> Vec<Diagnostic> {
     let mut resolver = Resolver {
         types,
         tables: Tables::default(),
@@ -72,12 +84,25 @@ pub(crate) fn resolve(program: &mut Program, types: Option<&Types>, guru: bool) 
         problems: Vec::new(),
         results: autocast::Pointees::new(),
         guru,
+        string_length: string_length as usize,
+        from_wildcard: false,
+        printers: HashMap::new(),
     };
     resolver.learn_results(program);
     let mut diagnostics = Vec::new();
     for probe in std::mem::take(&mut program.probes) {
-        for probe in resolver.expanded(probe, &mut diagnostics) {
+        let expanded = resolver.expanded(probe, &mut diagnostics);
+        if program.probes.len() + expanded.len() > MAX_PROBES {
+            diagnostics.push(too_many_probes(&expanded, program.probes.len()));
+            return diagnostics;
+        }
+        resolver.from_wildcard = expanded.len() > 1;
+        for probe in expanded {
             resolver.probe(probe, program, &mut diagnostics);
+            if resolver.tables.relocations.len() > MAX_RELOCATIONS {
+                diagnostics.push(too_many_relocations(program.probes.last()));
+                return diagnostics;
+            }
         }
     }
     resolver.functions(program, &mut diagnostics);
@@ -85,11 +110,31 @@ pub(crate) fn resolve(program: &mut Program, types: Option<&Types>, guru: bool) 
         program.add_function(function);
     }
     if resolver.tables.relocations.len() > MAX_RELOCATIONS {
-        let message = "too many different uses of kernel types in one script";
-        diagnostics.push(Diagnostic::semantic(message, Span::default()));
+        diagnostics.push(too_many_relocations(program.probes.last()));
     }
     program.targets = resolver.tables;
     diagnostics
+}
+
+fn span_of(probe: Option<&Probe>) -> Span {
+    probe.and_then(|probe| probe.bodies.last()).map_or(Span::default(), |body| body.span)
+}
+
+fn too_many_probes(expanded: &[Probe], others: usize) -> Diagnostic {
+    let message = format!(
+        "the handler's $variables are different in each function, so that the wildcard stands \
+         for {} probes beside {others} others: a script can have {MAX_PROBES}; use a narrower one",
+        expanded.len()
+    );
+    Diagnostic::semantic(message, span_of(expanded.first()))
+}
+
+fn too_many_relocations(probe: Option<&Probe>) -> Diagnostic {
+    let message = format!(
+        "too many different uses of kernel types in one script: there can be {MAX_RELOCATIONS}; \
+         use narrower wildcards, or print less of what is pointed to"
+    );
+    Diagnostic::semantic(message, span_of(probe))
 }
 
 fn report(problems: Vec<Problem>, diagnostics: &mut Vec<Diagnostic>) {
@@ -202,12 +247,8 @@ impl Resolver<'_> {
         operands: Vec<Expression>,
         span: Span,
     ) -> Expression {
-        let known = self.tables.operations.iter().position(|known| *known == operation);
-        let id = known.unwrap_or_else(|| {
-            self.tables.operations.push(operation);
-            self.tables.operations.len() - 1
-        });
-        let kind = ExpressionKind::Resolved { id: id as u32, operands };
+        let id = self.tables.operation_id(operation);
+        let kind = ExpressionKind::Resolved { id, operands };
         Expression { kind, span, token: span }
     }
 }

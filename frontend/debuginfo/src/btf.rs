@@ -16,7 +16,9 @@ pub mod build;
 mod kind;
 
 pub use kind::{Enumerator, Kind, Member, Parameter};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 const MAGIC: u16 = 0xeb9f;
 const HEADER_BYTES: usize = 24;
@@ -68,7 +70,15 @@ pub struct Btf {
     /// Offset that the first own string has.
     first_string: u32,
     base: Option<Arc<Btf>>,
+    /// How often something was looked up by name.
+    searches: AtomicU32,
+    /// Its own types by name, once many have been looked up.
+    index: OnceLock<HashMap<u32, Vec<u32>>>,
 }
+
+/// So many names are searched for before an index of all is made, which takes as long
+/// as some dozens of searches. Most scripts ask for few.
+const SEARCHES_BEFORE_INDEX: u32 = 24;
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     bytes.get(at..)?.first_chunk().map(|chunk| u16::from_le_bytes(*chunk))
@@ -107,7 +117,8 @@ impl Btf {
             None => (1, 0),
         };
         let types = positions(&bytes, types, first)?;
-        Ok(Btf { bytes, strings, types, first, first_string, base })
+        let (searches, index) = (AtomicU32::new(0), OnceLock::new());
+        Ok(Btf { bytes, strings, types, first, first_string, base, searches, index })
     }
 
     /// The number after the last type's.
@@ -194,6 +205,9 @@ impl Btf {
         if name.is_empty() || name.contains('\0') {
             return Vec::new();
         }
+        if self.searches.fetch_add(1, Ordering::Relaxed) >= SEARCHES_BEFORE_INDEX {
+            return self.indexed(name);
+        }
         let offsets = self.offsets_of(name);
         if offsets.is_empty() {
             return Vec::new();
@@ -203,6 +217,22 @@ impl Btf {
             offsets.contains(&name)
         };
         self.own_types().filter(has_name).collect()
+    }
+
+    /// The same by way of the index.
+    fn indexed(&self, name: &str) -> Vec<u32> {
+        let index = self.index.get_or_init(|| {
+            let mut index: HashMap<u32, Vec<u32>> = HashMap::new();
+            for id in self.own_types() {
+                let name = self.name(id);
+                if !name.is_empty() {
+                    index.entry(hash(name)).or_default().push(id);
+                }
+            }
+            index
+        });
+        let candidates = index.get(&hash(name)).into_iter().flatten().copied();
+        candidates.filter(|id| self.name(*id) == name).collect()
     }
 
     /// Where the string occurs: as a string or as the end of one, which may be shared.
@@ -216,6 +246,14 @@ impl Btf {
         offsets.extend(own.map(|at| self.first_string.saturating_add(at as u32)));
         offsets
     }
+}
+
+/// The index keeps no names, only this of them.
+fn hash(name: &str) -> u32 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    hasher.finish() as u32
 }
 
 /// Where each type begins.

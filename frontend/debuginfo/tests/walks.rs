@@ -229,3 +229,18 @@ proptest! {
         let _ = debuginfo::elf::btf_of(bytes);
     }
 }
+
+/// After many searches an index is used; it finds the same.
+#[test]
+fn the_index_of_names_finds_what_a_search_finds() {
+    let names = ["outer", "inner", "int", "plain", "color", "outer_t", "uter", "nobody", "", "x"];
+    let fresh = || Btf::new(kernel().finish(), None).unwrap();
+    let searched: Vec<Vec<u32>> = names.iter().map(|name| fresh().named(name)).collect();
+    assert_eq!(searched[0].len(), 1);
+    let btf = fresh();
+    for _ in 0..10 {
+        for (name, found) in names.iter().zip(&searched) {
+            assert_eq!(&btf.named(name), found, "{name}");
+        }
+    }
+}

@@ -2,6 +2,7 @@
 //! What target variables are made of.
 
 use crate::program::{Known, Type};
+use std::collections::HashMap;
 use vm_spec::helper::HelperId;
 use vm_spec::ids::RelocationId;
 use vm_spec::image::{ReturnKind, ValueKind};
@@ -9,7 +10,7 @@ use vm_spec::relocation::Relocation;
 
 /// What an [`ExpressionKind::Resolved`](frontend_syntax::ast::ExpressionKind::Resolved)
 /// does with its operands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Operation {
     /// The number in a slot.
     Slot(RelocationId),
@@ -37,7 +38,7 @@ pub(crate) enum Operation {
 }
 
 /// A value that is kept from a function's entry to its return.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct KeptId(pub(crate) usize);
 
 /// What target variables of the whole program refer to.
@@ -47,6 +48,8 @@ pub(crate) struct Tables {
     pub(crate) relocations: Vec<Relocation>,
     /// Types of the kept values.
     pub(crate) kept: Vec<Known>,
+    operation_ids: HashMap<Operation, u32>,
+    relocation_ids: HashMap<Relocation, u32>,
 }
 
 impl Tables {
@@ -54,14 +57,23 @@ impl Tables {
         self.operations.get(id as usize).copied()
     }
 
+    /// The number of an operation; the same one gets the same number.
+    pub(crate) fn operation_id(&mut self, operation: Operation) -> u32 {
+        let next = self.operations.len() as u32;
+        *self.operation_ids.entry(operation).or_insert_with(|| {
+            self.operations.push(operation);
+            next
+        })
+    }
+
     /// The number of a relocation; the same question gets the same number.
     pub(crate) fn relocation(&mut self, relocation: Relocation) -> RelocationId {
-        let known = self.relocations.iter().position(|known| *known == relocation);
-        let n = known.unwrap_or_else(|| {
-            self.relocations.push(relocation);
-            self.relocations.len() - 1
+        let next = self.relocations.len() as u32;
+        let n = *self.relocation_ids.entry(relocation).or_insert_with_key(|relocation| {
+            self.relocations.push(relocation.clone());
+            next
         });
-        RelocationId(n as u32)
+        RelocationId(n)
     }
 
     /// The type of what an operation gives; `None` while it is not known.

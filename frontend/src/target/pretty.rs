@@ -10,7 +10,7 @@ use super::operation::Operation;
 use super::place::Place;
 use super::{Problem, Resolver};
 use crate::program::{Function, Scope, Type};
-use debuginfo::Shape;
+use debuginfo::{Shape, Walk};
 use frontend_syntax::Span;
 use frontend_syntax::ast::{
     BinaryOperator, Block, Expression, ExpressionKind, Name, Statement, StatementKind,
@@ -18,7 +18,7 @@ use frontend_syntax::ast::{
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use vm_spec::helper::HelperId;
-use vm_spec::relocation::Step;
+use vm_spec::relocation::{Path, Root, Step};
 
 /// Arguments of one sprintf; more become several, joined.
 const MOST_ARGUMENTS: usize = 48;
@@ -35,6 +35,8 @@ struct Pieces {
     format: String,
     arguments: Vec<Expression>,
     values: usize,
+    /// Bytes of the finished parts' formats.
+    finished: usize,
 }
 
 impl Pieces {
@@ -47,7 +49,15 @@ impl Pieces {
         self.values += 1;
     }
 
+    /// Is there more text than a string can hold, whatever the values are?
+    fn is_full(&self, most: usize) -> bool {
+        // A conversion has two to five characters, and gives one at least.
+        let text = self.finished + self.format.len();
+        self.values > MOST_VALUES || text > most + 4 * self.values
+    }
+
     fn flush(&mut self, span: Span) {
+        self.finished += self.format.len();
         let format = std::mem::take(&mut self.format);
         let arguments = std::mem::take(&mut self.arguments);
         if !format.is_empty() {
@@ -81,31 +91,87 @@ impl Resolver<'_> {
         token: Span,
         place: &mut Place,
     ) -> Result<Expression, Problem> {
+        let chain =
+            if self.from_wildcard { self.by_type_name(chain, token, place)? } else { chain };
+        let (in_memory, argument) = match &chain.value {
+            Value::AtHand(value) => (false, value.clone()),
+            Value::Memory(address) => (true, address.clone()),
+        };
+        let key = format!("{in_memory} {depth} {:?} {:?}", chain.path, place.guards);
+        let name = match self.printers.get(&key) {
+            Some(known) => known.clone(),
+            None => {
+                let printer = self.printer(chain, depth, token, place)?;
+                self.printers.insert(key, printer.clone());
+                printer
+            }
+        };
+        let kind = ExpressionKind::Call { function: name, arguments: vec![argument] };
+        Ok(Expression { kind, span: token, token })
+    }
+
+    /// A pointer to a struct with a name goes by that name from here on, and not by that
+    /// of the function whose argument it is: then the many functions of a wildcard have
+    /// one way to print it. They are those of the kernel that the script is compiled for.
+    fn by_type_name(&mut self, chain: Chain, token: Span, place: &Place) -> Result<Chain, Problem> {
+        let Some(pointee) = chain.at.ty.pointee().map(|ty| ty.complete()) else {
+            return Ok(chain);
+        };
+        let keyword = match pointee.shape() {
+            Shape::Composite { union: false } => "struct",
+            Shape::Composite { union: true } => "union",
+            _ => return Ok(chain),
+        };
+        let module = chain.path.module.clone();
+        let name = format!("{keyword} {}", pointee.name());
+        let known = self.types(token)?.named(module.as_deref(), &name);
+        if !known.is_ok_and(|known| known.is_some_and(|(ty, _)| ty == pointee)) {
+            return Ok(chain);
+        }
+        let pointer = self.value(chain, token, place)?;
+        let path = Path { root: Root::Type(name), module, steps: Vec::new() };
+        Ok(Chain { value: Value::Memory(pointer), path, at: Walk::at(pointee) })
+    }
+
+    /// Makes the function that prints a value.
+    fn printer(
+        &mut self,
+        chain: Chain,
+        depth: u8,
+        token: Span,
+        place: &Place,
+    ) -> Result<Name, Problem> {
         let parameter = Name { text: "pointer".to_owned(), span: token };
         let variable = ExpressionKind::Variable(parameter.text.clone());
         let variable = Expression { kind: variable, span: token, token };
-        let (argument, inner) = match chain.value {
-            Value::AtHand(value) => (value, Value::AtHand(variable)),
-            Value::Memory(address) => (address, Value::Memory(variable)),
+        let inner = match chain.value {
+            Value::AtHand(_) => Value::AtHand(variable),
+            Value::Memory(_) => Value::Memory(variable),
         };
         let mut pieces = Pieces::default();
         let chain = Chain { value: inner, ..chain };
         let deep = if depth > 1 { MAX_DEPTH } else { 1 };
         self.print(chain, Level::Top, deep, &mut pieces, token, place)?;
+        let text = pieces.finish(token);
+        // Numbers and texts at hand are printed in the same way whatever they are called.
+        let key = format!("{text:?}");
+        if let Some(known) = self.printers.get(&key) {
+            return Ok(known.clone());
+        }
         let returned = |value: Expression| {
             let kind = StatementKind::Return(Some(value));
             Block { statements: vec![Statement { kind, span: token }], span: token }
         };
         let error = ExpressionKind::Text(b"ERROR".to_vec());
         let attempt = StatementKind::Try {
-            body: returned(pieces.finish(token)),
+            body: returned(text),
             message: None,
             handler: returned(Expression { kind: error, span: token, token }),
         };
         let body =
             Block { statements: vec![Statement { kind: attempt, span: token }], span: token };
-        let text = format!("__pretty_print_{}", self.functions.len());
-        let name = Name { text, span: token };
+        let called = format!("__pretty_print_{}", self.functions.len());
+        let name = Name { text: called, span: token };
         let mut scope = Scope::default();
         scope.locals.insert(parameter.text.clone(), Some((Type::Long, token)));
         self.functions.push(Function {
@@ -119,8 +185,8 @@ impl Resolver<'_> {
             scope,
             name: name.clone(),
         });
-        let kind = ExpressionKind::Call { function: name, arguments: vec![argument] };
-        Ok(Expression { kind, span: token, token })
+        self.printers.insert(key, name.clone());
+        Ok(name)
     }
 
     fn print(
@@ -133,7 +199,7 @@ impl Resolver<'_> {
         place: &Place,
     ) -> Result<(), Problem> {
         let ty = chain.at.ty.clone();
-        if pieces.values > MOST_VALUES {
+        if pieces.is_full(self.string_length) {
             pieces.format += "...";
             return Ok(());
         }
@@ -284,6 +350,9 @@ impl Resolver<'_> {
     ) -> Result<(), Problem> {
         pieces.format.push('{');
         for (n, field) in inner.complete().fields().into_iter().enumerate() {
+            if pieces.is_full(self.string_length) {
+                break;
+            }
             if n > 0 {
                 pieces.format += ", ";
             }
