@@ -64,6 +64,25 @@ fn holds(target: &str) {
     }
 }
 
+/// What `make fuzz` has found so far: `TARGET-NAME`, each small.
+#[test]
+fn findings_stay_mended() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("regressions");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let target = name.split('-').next().unwrap_or_default();
+        let (_, property) = TARGETS.iter().find(|(known, _)| *known == target).expect("a target");
+        let started = std::time::Instant::now();
+        property(&std::fs::read(&path).unwrap());
+        // They took minutes, or had no end; a tenth of this is enough on a busy machine.
+        assert!(started.elapsed().as_secs() < 60, "{name}");
+        count += 1;
+    }
+    assert!(count >= 5);
+}
+
 #[test]
 fn scripts_are_parsed() {
     holds("syntax");

@@ -2,6 +2,7 @@
 //! One type.
 
 use crate::btf::{Btf, Kind};
+use std::cell::Cell;
 use std::sync::Arc;
 use vm_spec::image::Width;
 
@@ -237,10 +238,11 @@ impl Type {
 
     /// The member of this name, in anonymous members as well.
     pub fn member(&self, name: &str) -> Option<Found> {
-        self.member_within(name, MAX_ANONYMOUS_DEPTH)
+        self.member_within(name, MAX_ANONYMOUS_DEPTH, &Budget::default())
     }
 
-    fn member_within(&self, name: &str, depth: usize) -> Option<Found> {
+    fn member_within(&self, name: &str, depth: usize, budget: &Budget) -> Option<Found> {
+        budget.pay()?;
         let bare = self.complete();
         let Kind::Composite { members, .. } = bare.kind() else { return None };
         if members.iter().any(|member| member.name == name) {
@@ -248,7 +250,7 @@ impl Type {
         }
         let depth = depth.checked_sub(1)?;
         members.iter().filter(|member| member.name.is_empty()).find_map(|member| {
-            let mut found = bare.with(member.type_id).member_within(name, depth)?;
+            let mut found = bare.with(member.type_id).member_within(name, depth, budget)?;
             found.bit_offset += u64::from(member.bit_offset);
             Some(found)
         })
@@ -257,18 +259,21 @@ impl Type {
     /// Names of all members, those of anonymous ones among them.
     pub fn member_names(&self) -> Vec<String> {
         let mut names = Vec::new();
-        self.gather_names(&mut names, MAX_ANONYMOUS_DEPTH);
+        let _ = self.gather_names(&mut names, MAX_ANONYMOUS_DEPTH, &Budget::default());
         names
     }
 
-    fn gather_names(&self, names: &mut Vec<String>, depth: usize) {
+    /// `None` if there are too many.
+    fn gather_names(&self, names: &mut Vec<String>, depth: usize, budget: &Budget) -> Option<()> {
+        budget.pay()?;
         for field in self.fields() {
             if !field.name.is_empty() {
                 names.push(field.name);
             } else if let Some(depth) = depth.checked_sub(1) {
-                field.found.ty.gather_names(names, depth);
+                field.found.ty.gather_names(names, depth, budget)?;
             }
         }
+        Some(())
     }
 
     /// The value of an enum's name.
@@ -288,12 +293,14 @@ impl Type {
     /// The type as C would have it, in the order that SystemTap prints: `struct file*`,
     /// `char const*`.
     pub fn text(&self) -> String {
-        self.text_within(MAX_DEPTH)
+        self.text_within(MAX_DEPTH, &Budget::default())
     }
 
-    fn text_within(&self, depth: usize) -> String {
-        let Some(depth) = depth.checked_sub(1) else { return "?".to_owned() };
-        let inner = |id: u32| self.with(id).text_within(depth);
+    fn text_within(&self, depth: usize, budget: &Budget) -> String {
+        let Some(depth) = depth.checked_sub(1).filter(|_| budget.pay().is_some()) else {
+            return "?".to_owned();
+        };
+        let inner = |id: u32| self.with(id).text_within(depth, budget);
         let named = |what: &str| match self.name() {
             "" => format!("{what} {{...}}"),
             name => format!("{what} {name}"),
@@ -321,6 +328,23 @@ impl Type {
 
     fn qualifier(&self) -> &'static str {
         self.btf.qualifier(self.id)
+    }
+}
+
+/// How many types one question may look at: damaged type information may have structs
+/// that hold themselves, and then the ways through them are without number.
+struct Budget(Cell<u32>);
+
+impl Default for Budget {
+    fn default() -> Budget {
+        Budget(Cell::new(20_000))
+    }
+}
+
+impl Budget {
+    fn pay(&self) -> Option<()> {
+        self.0.set(self.0.get().checked_sub(1)?);
+        Some(())
     }
 }
 

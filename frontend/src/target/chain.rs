@@ -77,6 +77,15 @@ impl Resolver<'_> {
             _ => None,
         };
         let mut end = e.token;
+        if let [Selector::Index(index), rest @ ..] = selectors
+            && is_cast(&target.base, &chain.at)
+        {
+            end = e.token.to(index.span);
+            let mut index = index.clone();
+            self.expression(&mut index, place);
+            chain = self.index_cast(chain, index, end, place)?;
+            selectors = rest;
+        }
         for selector in selectors {
             // What is loaded on the way to it is what came before.
             let before = end;
@@ -301,6 +310,23 @@ impl Resolver<'_> {
         }
     }
 
+    /// `@cast(pointer, "type")[index]`: what is cast is a pointer to the type.
+    fn index_cast(
+        &mut self,
+        chain: Chain,
+        index: Expression,
+        token: Span,
+        place: &Place,
+    ) -> Result<Chain, Problem> {
+        let start = match &chain.value {
+            Value::Memory(start) | Value::AtHand(start) => start.clone(),
+        };
+        if matches!(index.kind, ExpressionKind::Number(0)) {
+            return Ok(chain);
+        }
+        self.scaled(chain, start, index, token, place)
+    }
+
     /// Element `index` of those that begin at `start`; the chain is at one of them.
     fn scaled(
         &mut self,
@@ -424,6 +450,7 @@ impl Resolver<'_> {
                     }
                     at = step(at, member)?;
                 }
+                Selector::Index(_) if n == 0 && is_cast(&target.base, &at) => {}
                 Selector::Index(_) => {
                     let pointer = at.ty.shape() == Shape::Pointer;
                     let way = if pointer { Step::Dereference } else { Step::AnyElement };
@@ -489,6 +516,11 @@ impl Resolver<'_> {
         let offset = self.operation(Operation::Slot(relocation), Vec::new(), end);
         Ok(binary(BinaryOperator::Add, address, offset, end))
     }
+}
+
+/// Does an index count things of the type that a pointer is cast to?
+fn is_cast(base: &TargetBase, at: &Walk) -> bool {
+    matches!(base, TargetBase::Cast { .. }) && !matches!(at.ty.shape(), Shape::Array { .. })
 }
 
 fn accessed_whole(chain: &Chain, token: Span) -> Problem {

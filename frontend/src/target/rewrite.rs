@@ -59,13 +59,30 @@ impl Resolver<'_> {
             }
             StatementKind::While { condition, body } => {
                 let truth = self.condition(condition, place);
+                if truth.constant == Some(false) {
+                    statement.kind = StatementKind::Empty;
+                    return;
+                }
                 self.guarded(&truth.when_true, place, |own, place| own.statement(body, place));
             }
             StatementKind::For { initial, condition, step, body } => {
-                for e in [initial, condition, step].into_iter().flatten() {
-                    self.expression(e, place);
+                if let Some(initial) = initial {
+                    self.expression(initial, place);
                 }
-                self.statement(body, place);
+                let condition = condition.as_mut();
+                let truth = condition.map_or(Truth::default(), |e| self.condition(e, place));
+                if truth.constant == Some(false) {
+                    let initial = initial.take();
+                    statement.kind =
+                        initial.map_or(StatementKind::Empty, StatementKind::Expression);
+                    return;
+                }
+                self.guarded(&truth.when_true, place, |own, place| {
+                    if let Some(step) = step {
+                        own.expression(step, place);
+                    }
+                    own.statement(body, place);
+                });
             }
             StatementKind::Foreach(foreach) => {
                 self.expression(&mut foreach.array, place);
