@@ -26,7 +26,7 @@ fn number_after(outcome: &Outcome, text: &str) -> Result<u64, String> {
 }
 
 /// `hits: F fired = H handled + L lock + R reentrancy + S low stack`
-fn identity(outcome: &Outcome) -> Result<[u64; 5], String> {
+pub(crate) fn identity(outcome: &Outcome) -> Result<[u64; 5], String> {
     let fired = number_after(outcome, "----- hits: ")?;
     let handled = number_after(outcome, " fired = ")?;
     let lock = number_after(outcome, " handled + ")?;
