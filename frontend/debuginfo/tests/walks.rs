@@ -234,7 +234,7 @@ proptest! {
 #[test]
 fn the_index_of_names_finds_what_a_search_finds() {
     let names = ["outer", "inner", "int", "plain", "color", "outer_t", "uter", "nobody", "", "x"];
-    let fresh = || Btf::new(kernel().finish(), None).unwrap();
+    let fresh = || Btf::new(sample().finish(), None).unwrap();
     let searched: Vec<Vec<u32>> = names.iter().map(|name| fresh().named(name)).collect();
     assert_eq!(searched[0].len(), 1);
     let btf = fresh();
