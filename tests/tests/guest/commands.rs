@@ -137,7 +137,7 @@ fn stap_loads_the_module(guest: &mut Guest) -> Result<(), String> {
         guest,
         "rmmod stapvm; modules=/lib/modules/$(uname -r); mkdir -p $modules/extra
          cp /stapvm.ko $modules/extra/ && depmod && stap -e 'probe begin { println(\"loaded\") exit() }'
-         status=$?; rm -rf /lib/modules; exit $status",
+         status=$?; rm -rf $modules/extra $modules/modules.*; exit $status",
         "loaded\n",
     )
 }
