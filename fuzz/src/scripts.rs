@@ -1,26 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Properties of the compiler.
 
+use crate::Kernel;
 use frontend::{Compiler, Request};
 use frontend_syntax::render::render;
-use frontend_syntax::{Diagnostic, Environment, ParseOptions, SourceMap, parse, printer};
+use frontend_syntax::{Diagnostic, ParseOptions, SourceMap, parse, printer};
 use vm_core::map;
 use vm_host::{Session, World};
 use vm_spec::blob::Blob;
 use vm_spec::ids::ProbeId;
 use vm_spec::probe::ProbeKind;
-
-struct Kernel;
-
-impl Environment for Kernel {
-    fn kernel_release(&self) -> &'static str {
-        "6.12.0"
-    }
-
-    fn config(&self, _: &str) -> Option<String> {
-        None
-    }
-}
 
 /// Any bytes as a script: trees or errors that can be shown. What is read without an
 /// error is printed as a script that is read in the same way.

@@ -1,22 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What fuzzing starts from: the scripts of the tests and what they become.
 
+use crate::Kernel;
 use debuginfo::oracle::sample;
 use frontend::{Compiler, Request};
-use frontend_syntax::Environment;
 use std::path::{Path, PathBuf};
-
-struct Kernel;
-
-impl Environment for Kernel {
-    fn kernel_release(&self) -> &'static str {
-        "6.12.0"
-    }
-
-    fn config(&self, _: &str) -> Option<String> {
-        None
-    }
-}
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

@@ -79,14 +79,42 @@ impl Table {
 
 /// The symbol of a line about text.
 fn symbol(line: &str) -> Option<Symbol> {
-    let mut fields = line.split_ascii_whitespace();
-    let (address, kind, name) = (fields.next()?, fields.next()?, fields.next()?);
-    if !matches!(kind, "t" | "T" | "w" | "W") {
-        return None;
+    let entry = Entry::parse(line).filter(Entry::is_text)?;
+    let module = entry.module.map(str::to_owned);
+    Some(Symbol { address: entry.address()?, name: entry.name.to_owned(), module })
+}
+
+/// A line of /proc/kallsyms: `ffffffff81000000 T name [module]`.
+pub(crate) struct Entry<'a> {
+    address: &'a str,
+    kind: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) module: Option<&'a str>,
+}
+
+impl<'a> Entry<'a> {
+    pub(crate) fn parse(line: &'a str) -> Option<Entry<'a>> {
+        let (address, rest) = line.trim_end().split_once(' ')?;
+        let (kind, rest) = rest.split_once(' ')?;
+        let (name, module) = match rest.split_once('\t') {
+            Some((name, module)) => (name, Some(module.trim_matches(['[', ']']))),
+            None => (rest, None),
+        };
+        Some(Entry { address, kind, name, module })
     }
-    let address = u64::from_str_radix(address, 16).ok()?;
-    let module = fields.next().map(|module| module.trim_matches(['[', ']']).to_owned());
-    Some(Symbol { address, name: name.to_owned(), module })
+
+    pub(crate) fn is_text(&self) -> bool {
+        matches!(self.kind, "t" | "T" | "w" | "W")
+    }
+
+    pub(crate) fn is_data(&self) -> bool {
+        matches!(self.kind, "d" | "D" | "b" | "B" | "r" | "R" | "v" | "V")
+    }
+
+    /// 0 if the kernel does not tell.
+    pub(crate) fn address(&self) -> Option<u64> {
+        u64::from_str_radix(self.address, 16).ok()
+    }
 }
 
 #[cfg(test)]

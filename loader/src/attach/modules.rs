@@ -3,14 +3,12 @@
 //! when the module comes.
 
 use super::matches;
-use super::symbols::{Symbol, is_function_name};
+use super::symbols::{EXPORT, Symbol, is_function_name};
 use object::{Object as _, ObjectSymbol as _, SymbolKind};
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Before the name of what other modules may use.
-const EXPORT: &str = "__ksymtab_";
 /// Deepest folder that is looked into.
 const MAX_DEPTH: usize = 12;
 

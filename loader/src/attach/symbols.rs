@@ -5,6 +5,7 @@
 
 use super::modules;
 use super::{AttachError, is_wild, matches};
+use crate::kallsyms::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -13,7 +14,7 @@ use vm_spec::blob::{AttachSpec, DataPlace, ProbePoint};
 const KALLSYMS: &str = "/proc/kallsyms";
 const BLACKLIST: &str = "/sys/kernel/debug/kprobes/blacklist";
 /// Before the name of what modules may use.
-const EXPORT: &str = "__ksymtab_";
+pub(super) const EXPORT: &str = "__ksymtab_";
 
 /// A function of the kernel or a module.
 pub(super) struct Symbol {
@@ -88,10 +89,10 @@ impl Symbols {
                     exported.insert(name.to_owned());
                 }
                 if entry.is_data() && data.contains(entry.name) {
-                    self.data.push((entry.name.to_owned(), entry.address()));
+                    self.data.push((entry.name.to_owned(), entry.address().unwrap_or(0)));
                 }
-                if entry.is_function() && names.may_have(entry.name) {
-                    self.functions.push(entry.symbol()?);
+                if is_function(&entry) && names.may_have(entry.name) {
+                    self.functions.push(symbol(&entry)?);
                 }
             }
             line.clear();
@@ -170,47 +171,18 @@ impl<'a> Names<'a> {
     }
 }
 
-/// A line of /proc/kallsyms: `ffffffff81000000 T name [module]`.
-struct Entry<'a> {
-    address: &'a str,
-    kind: &'a str,
-    name: &'a str,
-    module: Option<&'a str>,
+/// Is it a function that a script can mean?
+fn is_function(entry: &Entry<'_>) -> bool {
+    entry.is_text() && is_function_name(entry.name)
 }
 
-impl<'a> Entry<'a> {
-    fn parse(line: &'a str) -> Option<Entry<'a>> {
-        let (address, rest) = line.trim_end().split_once(' ')?;
-        let (kind, rest) = rest.split_once(' ')?;
-        let (name, module) = match rest.split_once('\t') {
-            Some((name, module)) => (name, Some(module.trim_matches(['[', ']']))),
-            None => (rest, None),
-        };
-        Some(Entry { address, kind, name, module })
-    }
-
-    /// Is it a function that a script can mean?
-    fn is_function(&self) -> bool {
-        matches!(self.kind, "t" | "T" | "w" | "W") && is_function_name(self.name)
-    }
-
-    fn is_data(&self) -> bool {
-        matches!(self.kind, "d" | "D" | "b" | "B" | "r" | "R" | "v" | "V")
-    }
-
-    /// 0 if the kernel does not tell.
-    fn address(&self) -> u64 {
-        u64::from_str_radix(self.address, 16).unwrap_or(0)
-    }
-
-    fn symbol(&self) -> Result<Symbol, AttachError> {
-        let address = match self.address() {
-            0 => return Err(AttachError::HiddenAddresses),
-            address => address,
-        };
-        let module = self.module.map(modules::normal);
-        Ok(Symbol { address, name: self.name.to_owned(), module, exported: false })
-    }
+fn symbol(entry: &Entry<'_>) -> Result<Symbol, AttachError> {
+    let address = match entry.address() {
+        None | Some(0) => return Err(AttachError::HiddenAddresses),
+        Some(address) => address,
+    };
+    let module = entry.module.map(modules::normal);
+    Ok(Symbol { address, name: entry.name.to_owned(), module, exported: false })
 }
 
 /// Functions that must not be probed; empty if debugfs is not mounted, when the kernel
@@ -222,19 +194,19 @@ fn blacklist() -> HashSet<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Entry, Names, Wanted};
+    use super::{Entry, Names, Wanted, is_function, symbol};
 
     #[test]
     fn functions_are_read() {
-        let symbol = Entry::parse("ffffffff81234560 T vfs_read\n").unwrap().symbol().unwrap();
-        assert_eq!((symbol.address, symbol.name.as_str()), (0xffff_ffff_8123_4560, "vfs_read"));
+        let found = symbol(&Entry::parse("ffffffff81234560 T vfs_read\n").unwrap()).unwrap();
+        assert_eq!((found.address, found.name.as_str()), (0xffff_ffff_8123_4560, "vfs_read"));
         let entry = Entry::parse("ffffffffc0001000 t nf_hook\t[nf_tables]\n").unwrap();
-        assert!(entry.is_function());
-        assert_eq!(entry.symbol().unwrap().module.as_deref(), Some("nf_tables"));
-        let is_function = |line| Entry::parse(line).unwrap().is_function();
+        assert!(is_function(&entry));
+        assert_eq!(symbol(&entry).unwrap().module.as_deref(), Some("nf_tables"));
+        let is_function = |line| is_function(&Entry::parse(line).unwrap());
         assert!(!is_function("ffffffff81234560 T vfs_read.cold\n"));
         assert!(!is_function("ffffffff81234560 D jiffies\n"));
-        assert!(Entry::parse("0000000000000000 T hidden\n").unwrap().symbol().is_err());
+        assert!(symbol(&Entry::parse("0000000000000000 T hidden\n").unwrap()).is_err());
         assert!(Entry::parse("junk").is_none());
     }
 
@@ -242,7 +214,7 @@ mod tests {
     fn data_is_read() {
         let entry = Entry::parse("ffffffff82000010 D jiffies\n").unwrap();
         assert!(entry.is_data());
-        assert_eq!((entry.name, entry.address()), ("jiffies", 0xffff_ffff_8200_0010));
+        assert_eq!((entry.name, entry.address()), ("jiffies", Some(0xffff_ffff_8200_0010)));
         assert!(!Entry::parse("ffffffff81234560 T vfs_read\n").unwrap().is_data());
     }
 
