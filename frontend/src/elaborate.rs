@@ -56,6 +56,8 @@ struct Frame {
     after: Vec<Wrapping>,
     /// The aliases on the way, by number.
     aliases: Vec<usize>,
+    /// The probe as the script names it, wildcards of aliases resolved.
+    name: Option<Rc<str>>,
     optional: bool,
     condition: Option<Rc<ast::Expression>>,
 }
@@ -253,13 +255,17 @@ impl Pass<'_, '_, '_> {
             // A wildcard takes what there is.
             frame.optional |= wild;
             let before = self.program.probes.len();
+            let outermost = frame.name.is_none();
             for (n, length) in named {
-                self.through_alias(
-                    n,
-                    point.components.get(length..).unwrap_or_default(),
-                    body,
-                    &frame,
-                );
+                let suffix = point.components.get(length..).unwrap_or_default();
+                if outermost {
+                    frame.name = self.aliases.get(n).map(|alias| {
+                        let mut full = alias.name.clone();
+                        full.components.extend_from_slice(suffix);
+                        points::text(&full).into()
+                    });
+                }
+                self.through_alias(n, suffix, body, &frame);
             }
             if self.program.probes.len() == before && !optional {
                 let reason = points::unknown(point, 0);
@@ -350,7 +356,7 @@ impl Pass<'_, '_, '_> {
         body: &Rc<ast::Block>,
         frame: &Frame,
     ) -> Vec<Option<ast::Block>> {
-        if found.iter().all(|point| point.call.is_none()) {
+        if found.iter().all(|point| point.call.is_none() && point.prologue.is_none()) {
             return found.iter().map(|_| None).collect();
         }
         let mut wanted = (*self.variables_of(body)).clone();
@@ -367,7 +373,7 @@ impl Pass<'_, '_, '_> {
             .map(|point| match (point.call, point.kind) {
                 (Some(call), ProbeKind::SyscallExit) => call.exit(&wanted),
                 (Some(call), _) => call.entry(&wanted),
-                (None, _) => String::new(),
+                (None, _) => point.prologue.clone().unwrap_or_default(),
             })
             .collect();
         let blocks = self.library.bodies("tapset/syscalls.table", &texts, &mut self.reader);
@@ -387,6 +393,12 @@ impl Pass<'_, '_, '_> {
         bodies.extend(before);
         bodies.push(Rc::clone(body));
         bodies.extend(after);
+        let name = frame.name.as_deref().unwrap_or(&found.text);
+        for body in &mut bodies {
+            if variables::asks_for_name(body) {
+                variables::rewrite_name(Rc::make_mut(body), name);
+            }
+        }
         if found.variables != points::ContextVariables::None {
             for body in &mut bodies {
                 variables::rewrite(Rc::make_mut(body), found.variables);

@@ -183,6 +183,7 @@ impl Resolver<'_> {
             return;
         }
         let mut place = Place::of_probe(&probe);
+        self.find_tracepoint(&mut place);
         for body in &probe.bodies {
             self.learn_variables(body, &mut place);
         }

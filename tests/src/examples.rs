@@ -94,14 +94,21 @@ fn is_guru(word: &str) -> bool {
 fn words(check: &str) -> Vec<String> {
     let first = check.split("||").next().unwrap_or_default();
     let first = first.split("&&").next().unwrap_or_default();
-    // Whatever process the shell would name: the first is always there.
+    // Whatever a command of the shell would name: an address of the kernel, or a program
+    // that is always there.
     let mut text = String::new();
     let mut commands = first.split('`');
     text.push_str(commands.next().unwrap_or_default());
     for (n, part) in commands.enumerate() {
-        text.push_str(if n % 2 == 0 { "/bin/true" } else { part });
+        text.push_str(match part {
+            part if n % 2 == 1 => part,
+            command if command.contains("kallsyms") => "ffffffff81000000",
+            _ => "/bin/true",
+        });
     }
-    let text = text.replace("$$", "1").replace("$PPID", "1");
+    let text = text.replace("$PPID", "1");
+    // The shell's own number, but where quotes hide it from the shell.
+    let text = if text.ends_with("$$") { text.replace("$$", "1") } else { text };
     let mut words = Vec::new();
     let mut word = String::new();
     let mut quote = None;

@@ -6,6 +6,7 @@ mod data;
 mod function;
 mod netfilter;
 mod perf;
+mod process;
 mod procfs;
 mod session;
 mod syscall;
@@ -93,7 +94,12 @@ pub(super) const FAMILIES: &[Family] = &[
         help: "netfilter.hook(\"NAME\").pf(\"FAMILY\"), with .priority(\"N\")",
         resolve: netfilter::netfilter,
     },
-    Family { name: "process", help: "", resolve: not_yet },
+    Family {
+        name: "process",
+        help: "process.begin, .end, .thread.begin, .thread.end, .syscall, .syscall.return, each \
+               of process(\"PATH\") or process(PID), too",
+        resolve: process::process,
+    },
     Family { name: "python2", help: "", resolve: not_yet },
     Family { name: "python3", help: "", resolve: not_yet },
     Family { name: "java", help: "", resolve: not_yet },
@@ -116,6 +122,10 @@ pub(super) enum ContextVariables {
     TraceArguments,
     /// `$hooknum`, `$skb`, `$in`, `$out`, `$pf`.
     Netfilter,
+    /// `$syscall`, `$arg1` and so on, of any system call.
+    SyscallEntry,
+    /// `$syscall`, `$return`.
+    SyscallExit,
 }
 
 /// A probe that a point stands for.
@@ -127,6 +137,8 @@ pub(super) struct Resolved {
     pub(super) variables: ContextVariables,
     /// The system call whose variables come before the handler's body.
     pub(super) call: Option<&'static Syscall>,
+    /// Statements that decide whether the hit is one of this probe's.
+    pub(super) prologue: Option<String>,
 }
 
 impl Resolved {
@@ -138,6 +150,7 @@ impl Resolved {
             optional: false,
             variables: ContextVariables::None,
             call: None,
+            prologue: None,
         }
     }
 }
@@ -187,7 +200,7 @@ fn not_yet(_: &Arguments<'_>) -> Points {
 }
 
 /// The point as it would be written.
-fn text(point: &ProbePoint) -> String {
+pub(super) fn text(point: &ProbePoint) -> String {
     let component = |c: &Component| match &c.argument {
         None => c.name.text.clone(),
         Some(Literal::Number(n)) => format!("{}({n})", c.name.text),

@@ -3,12 +3,16 @@
 //! helpers, so that the passes behind this one know nothing of them.
 
 use super::points::ContextVariables;
+use crate::library::called;
 use frontend_syntax::ast::{Block, Expression, ExpressionKind, Name, TargetBase, TargetVariable};
 use frontend_syntax::visit::{children_mut, expressions_mut};
+use std::collections::BTreeSet;
 use vm_spec::probe::ContextWord;
 
 /// Arguments of a tracepoint that can be asked for.
 const TRACE_ARGUMENTS: u8 = 12;
+/// Arguments of a system call.
+const SYSCALL_ARGUMENTS: u8 = 6;
 /// In the order in which the kernel's side passes them.
 const NETFILTER: [&str; 5] = ["$hooknum", "$skb", "$in", "$out", "$pf"];
 
@@ -21,6 +25,28 @@ pub(super) fn rewrite(block: &mut Block, variables: ContextVariables) {
     if variables != ContextVariables::None {
         expressions_mut(block, &mut |e| expression(e, variables));
     }
+}
+
+/// Does a handler call `pn()`?
+pub(super) fn asks_for_name(block: &Block) -> bool {
+    let mut functions = BTreeSet::new();
+    called(block, &mut functions);
+    functions.contains("pn")
+}
+
+/// Puts the probe's name for calls of `pn()`.
+pub(super) fn rewrite_name(block: &mut Block, name: &str) {
+    fn within(e: &mut Expression, name: &str) {
+        if let ExpressionKind::Call { function, arguments } = &e.kind
+            && function.text == "pn"
+            && arguments.is_empty()
+        {
+            e.kind = ExpressionKind::Text(name.as_bytes().to_vec());
+            return;
+        }
+        children_mut(e, &mut |child| within(child, name));
+    }
+    expressions_mut(block, &mut |e| within(e, name));
 }
 
 fn expression(e: &mut Expression, variables: ContextVariables) {
@@ -68,6 +94,19 @@ fn is_named(e: &Expression, name: &str) -> bool {
 fn replacement(e: &Expression, variables: ContextVariables) -> Option<ExpressionKind> {
     let name = name_of(e)?;
     let argument = match variables {
+        ContextVariables::SyscallEntry | ContextVariables::SyscallExit => {
+            let entry = variables == ContextVariables::SyscallEntry;
+            return match name {
+                "$syscall" => Some(call("__syscall_number", Vec::new(), e)),
+                "$return" if !entry => Some(call("returnval", Vec::new(), e)),
+                _ if entry => {
+                    let n: u8 = name.strip_prefix("$arg")?.parse().ok()?;
+                    let n = (1..=SYSCALL_ARGUMENTS).contains(&n).then_some(n)?;
+                    Some(call("long_arg", vec![number(n.into(), e)], e))
+                }
+                _ => None,
+            };
+        }
         ContextVariables::None => return None,
         ContextVariables::Value => {
             return (name == "$value").then(|| call("__value", Vec::new(), e));

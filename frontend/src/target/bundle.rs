@@ -135,6 +135,17 @@ impl Resolver<'_> {
         Ok(found)
     }
 
+    /// A tracepoint that the kernel itself does not have is a module's, whose name its own
+    /// begins with: `kvm_exit`.
+    pub(super) fn find_tracepoint(&self, place: &mut Place) {
+        let (Some(types), Names::Trace(name)) = (self.types, &place.names) else { return };
+        let Some((module, _)) = name.split_once('_') else { return };
+        let known = |module| types.tracepoint(module, name).is_ok_and(|found| found.is_some());
+        if !known(None) && known(Some(module)) {
+            place.module = Some(module.to_owned());
+        }
+    }
+
     fn parameters(&self, token: Span, place: &Place) -> Result<Vec<String>, Problem> {
         let Some(function) = self.prototype(token, place)? else {
             let Names::Trace(name) = &place.names else { return Ok(Vec::new()) };

@@ -16,7 +16,7 @@ use frontend_syntax::ast::{
 };
 use frontend_syntax::printer::print_expression;
 use frontend_syntax::visit;
-use vm_spec::relocation::{Guard, Question};
+use vm_spec::relocation::{Guard, Path, Question, Root};
 
 /// What is known of a condition.
 #[derive(Default)]
@@ -117,11 +117,11 @@ impl Resolver<'_> {
         match &mut e.kind {
             ExpressionKind::Target(_) => {
                 let result = self.target(e, place);
-                self.put(e, result);
+                self.put(e, result, place);
             }
             ExpressionKind::Entry(inner) => {
                 let result = self.entry((**inner).clone(), e.token, place);
-                self.put(e, result);
+                self.put(e, result, place);
             }
             ExpressionKind::Defined(_) => {
                 self.condition(e, place);
@@ -167,14 +167,36 @@ impl Resolver<'_> {
         }
     }
 
-    fn put(&mut self, e: &mut Expression, result: Result<Expression, Problem>) {
+    fn put(&mut self, e: &mut Expression, result: Result<Expression, Problem>, place: &Place) {
         match result {
             Ok(resolved) => *e = resolved,
+            // What it would be on the kernel that the code is for, this one cannot tell.
+            Err(_) if self.is_for_other_kernels(place) => {
+                let path = Path {
+                    root: Root::Type(format!("{} (unknown to the compiler)", print_expression(e))),
+                    module: None,
+                    steps: Vec::new(),
+                };
+                let relocation = self.relocation(Question::Size, path, place);
+                *e = self.operation(Operation::Slot(relocation), Vec::new(), e.token);
+            }
             Err(problem) => {
                 self.problems.push(problem);
                 e.kind = ExpressionKind::Number(0);
             }
         }
+    }
+
+    /// Is code under these guards never reached on the kernel at hand?
+    fn is_for_other_kernels(&self, place: &Place) -> bool {
+        let Some(types) = self.types else { return false };
+        place.guards.iter().any(|guard| {
+            let asked = self.tables.relocations.get(guard.relocation as usize);
+            asked.is_some_and(|asked| {
+                asked.question == Question::Exists
+                    && debuginfo::walk(types, &asked.path).is_ok() != guard.exists
+            })
+        })
     }
 
     /// Replaces within a condition, and says what follows from it.

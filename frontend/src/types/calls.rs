@@ -88,7 +88,13 @@ impl Pass<'_> {
         if !overloads.is_empty() {
             return self.call_script(&overloads, arguments, want, body);
         }
-        if let Some(&n) = self.program.functions_named(name, function.span).first() {
+        // A function of the library may stand beside the machine's of the same name, with
+        // other arguments.
+        let helper = HelperId::from_name(name)
+            .filter(|helper| helper.info().arguments.len() == arguments.len());
+        if let Some(&n) = self.program.functions_named(name, function.span).first()
+            && helper.is_none()
+        {
             let callee = &self.program.functions[n];
             let (takes, declared) = (callee.parameters.len(), callee.name.span);
             self.wrong_arity(function, takes, Some(declared));

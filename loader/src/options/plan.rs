@@ -185,9 +185,15 @@ impl Plan {
         let language = language(stap.compatible.as_deref())?;
         let file = stap.release.as_deref().map(Path::new).filter(|path| path.is_file());
         let file = file.map(Path::to_owned);
-        let typed = stap.release.as_deref().filter(|_| file.is_none());
+        // A file with types may have its kernel's release beside it.
+        let beside = file.as_ref().map(|file| file.with_file_name("release"));
+        let beside = beside.and_then(|path| std::fs::read_to_string(path).ok());
+        let typed = match &file {
+            None => stap.release.as_deref(),
+            Some(_) => beside.as_deref().map(str::trim),
+        };
         let release = release(typed, here.release)?;
-        let elsewhere = release != here.release;
+        let elsewhere = file.is_none() && release != here.release;
         architecture(stap.architecture.as_deref())?;
         let mut last_pass = stap.last_pass.unwrap_or(5);
         if elsewhere && last_pass > 4 {
