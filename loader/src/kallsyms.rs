@@ -84,7 +84,8 @@ fn symbol(line: &str) -> Option<Symbol> {
     Some(Symbol { address: entry.address()?, name: entry.name.to_owned(), module })
 }
 
-/// A line of /proc/kallsyms: `ffffffff81000000 T name [module]`.
+/// A line of /proc/kallsyms: `ffffffff81000000 T name [module]`, with a tab before the
+/// module, as `s_show` of kernel/kallsyms.c prints it.
 pub(crate) struct Entry<'a> {
     address: &'a str,
     kind: &'a str,
@@ -94,8 +95,10 @@ pub(crate) struct Entry<'a> {
 
 impl<'a> Entry<'a> {
     pub(crate) fn parse(line: &'a str) -> Option<Entry<'a>> {
-        let (address, rest) = line.trim_end().split_once(' ')?;
-        let (kind, rest) = rest.split_once(' ')?;
+        // Most lines are not wanted and there are many: fields of fixed width are not sought.
+        let (address, rest) = line.split_at_checked(16)?;
+        let (kind, rest) = rest.strip_prefix(' ')?.split_at_checked(1)?;
+        let rest = rest.strip_prefix(' ')?;
         let (name, module) = match rest.split_once('\t') {
             Some((name, module)) => (name, Some(module.trim_matches(['[', ']']))),
             None => (rest, None),

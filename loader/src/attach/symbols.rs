@@ -8,7 +8,6 @@ use super::{AttachError, is_wild, matches};
 use crate::kallsyms::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
-use std::io::{BufRead, BufReader};
 use vm_spec::blob::{AttachSpec, DataPlace, ProbePoint};
 
 const KALLSYMS: &str = "/proc/kallsyms";
@@ -71,36 +70,31 @@ impl Symbols {
         wanted: &[Wanted<'_>],
         data: &HashSet<&str>,
     ) -> Result<HashSet<String>, AttachError> {
-        let unreadable = |error| AttachError::Unreadable { path: KALLSYMS, error };
-        let mut file =
-            BufReader::with_capacity(1 << 20, fs::File::open(KALLSYMS).map_err(unreadable)?);
+        let text = fs::read_to_string(KALLSYMS)
+            .map_err(|error| AttachError::Unreadable { path: KALLSYMS, error })?;
         let any_exported = wanted.iter().any(|wanted| wanted.exported);
         let names = Names::of(wanted);
         let (mut exported, mut loaded) = (HashSet::new(), HashSet::new());
-        let mut line = String::new();
-        while file.read_line(&mut line).map_err(unreadable)? > 0 {
-            if let Some(entry) = Entry::parse(&line) {
-                if let Some(module) = entry.module
-                    && !loaded.contains(module)
-                {
-                    loaded.insert(module.to_owned());
-                }
-                if any_exported && let Some(name) = entry.name.strip_prefix(EXPORT) {
-                    exported.insert(name.to_owned());
-                }
-                if entry.is_data() && data.contains(entry.name) {
-                    self.data.push((entry.name.to_owned(), entry.address().unwrap_or(0)));
-                }
-                if is_function(&entry) && names.may_have(entry.name) {
-                    self.functions.push(symbol(&entry)?);
-                }
+        let mut last_module = None;
+        for entry in text.lines().filter_map(Entry::parse) {
+            if entry.module != last_module {
+                last_module = entry.module;
+                loaded.extend(entry.module.map(modules::normal));
             }
-            line.clear();
+            if any_exported && let Some(name) = entry.name.strip_prefix(EXPORT) {
+                exported.insert(name.to_owned());
+            }
+            if !data.is_empty() && entry.is_data() && data.contains(entry.name) {
+                self.data.push((entry.name.to_owned(), entry.address().unwrap_or(0)));
+            }
+            if names.may_have(entry.name) && is_function(&entry) {
+                self.functions.push(symbol(&entry)?);
+            }
         }
         for symbol in &mut self.functions {
             symbol.exported = exported.contains(&symbol.name);
         }
-        Ok(loaded.iter().map(|module| modules::normal(module)).collect())
+        Ok(loaded)
     }
 
     pub(super) fn matching<'a>(&'a self, wanted: Wanted<'a>) -> impl Iterator<Item = &'a Symbol> {
@@ -156,6 +150,8 @@ pub(super) fn is_function_name(name: &str) -> bool {
 /// compared with each.
 struct Names<'a> {
     literal: HashSet<&'a str>,
+    /// Is a literal name of this length? Spares most of the kernel's a hash.
+    lengths: Vec<bool>,
     patterns: Vec<&'a str>,
 }
 
@@ -163,11 +159,15 @@ impl<'a> Names<'a> {
     fn of(wanted: &[Wanted<'a>]) -> Names<'a> {
         let (patterns, literal): (Vec<&str>, Vec<&str>) =
             wanted.iter().map(|wanted| wanted.pattern).partition(|pattern| is_wild(pattern));
-        Names { literal: literal.into_iter().collect(), patterns }
+        let longest = literal.iter().map(|name| name.len()).max().unwrap_or(0);
+        let lengths =
+            (0..=longest).map(|length| literal.iter().any(|name| name.len() == length)).collect();
+        Names { literal: literal.into_iter().collect(), lengths, patterns }
     }
 
     fn may_have(&self, name: &str) -> bool {
-        self.literal.contains(name) || self.patterns.iter().any(|pattern| matches(pattern, name))
+        let is_literal = self.lengths.get(name.len()) == Some(&true) && self.literal.contains(name);
+        is_literal || self.patterns.iter().any(|pattern| matches(pattern, name))
     }
 }
 
@@ -198,24 +198,24 @@ mod tests {
 
     #[test]
     fn functions_are_read() {
-        let found = symbol(&Entry::parse("ffffffff81234560 T vfs_read\n").unwrap()).unwrap();
+        let found = symbol(&Entry::parse("ffffffff81234560 T vfs_read").unwrap()).unwrap();
         assert_eq!((found.address, found.name.as_str()), (0xffff_ffff_8123_4560, "vfs_read"));
-        let entry = Entry::parse("ffffffffc0001000 t nf_hook\t[nf_tables]\n").unwrap();
+        let entry = Entry::parse("ffffffffc0001000 t nf_hook\t[nf_tables]").unwrap();
         assert!(is_function(&entry));
         assert_eq!(symbol(&entry).unwrap().module.as_deref(), Some("nf_tables"));
         let is_function = |line| is_function(&Entry::parse(line).unwrap());
-        assert!(!is_function("ffffffff81234560 T vfs_read.cold\n"));
-        assert!(!is_function("ffffffff81234560 D jiffies\n"));
-        assert!(symbol(&Entry::parse("0000000000000000 T hidden\n").unwrap()).is_err());
+        assert!(!is_function("ffffffff81234560 T vfs_read.cold"));
+        assert!(!is_function("ffffffff81234560 D jiffies"));
+        assert!(symbol(&Entry::parse("0000000000000000 T hidden").unwrap()).is_err());
         assert!(Entry::parse("junk").is_none());
     }
 
     #[test]
     fn data_is_read() {
-        let entry = Entry::parse("ffffffff82000010 D jiffies\n").unwrap();
+        let entry = Entry::parse("ffffffff82000010 D jiffies").unwrap();
         assert!(entry.is_data());
         assert_eq!((entry.name, entry.address()), ("jiffies", Some(0xffff_ffff_8200_0010)));
-        assert!(!Entry::parse("ffffffff81234560 T vfs_read\n").unwrap().is_data());
+        assert!(!Entry::parse("ffffffff81234560 T vfs_read").unwrap().is_data());
     }
 
     #[test]
