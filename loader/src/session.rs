@@ -10,8 +10,10 @@ use crate::relocate::{RelocateError, relocate};
 use crate::ring::Merge;
 use crate::sink;
 use crate::types::Kernel;
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::time::{ClockId, clock_gettime};
+use nix::unistd::Pid;
 use std::io::{self, BufWriter, Read as _, Write};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -422,19 +424,22 @@ impl StoppedChild {
         self.child.id().cast_signed()
     }
 
-    pub(crate) fn go(&mut self) {
-        // It may not have stopped yet: told again until it has ended, at each look.
-        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid()), Signal::SIGCONT);
+    /// Lets it become the command, once it has stopped itself. One signal does: more of
+    /// them would be seen by scripts that watch the command.
+    pub(crate) fn go(&self) {
+        let pid = Pid::from_raw(self.pid());
+        let change = WaitPidFlag::WSTOPPED | WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+        // If it has ended instead, `ended` will see it: nothing is taken from there.
+        if let Ok(WaitStatus::Stopped(..)) = waitid(Id::Pid(pid), change) {
+            let _ = kill(pid, Signal::SIGCONT);
+        }
     }
 
     pub(crate) fn ended(&mut self, printer: &mut Out<'_>) -> io::Result<bool> {
         if self.done {
             return Ok(true);
         }
-        let Some(status) = self.child.try_wait()? else {
-            self.go();
-            return Ok(false);
-        };
+        let Some(status) = self.child.try_wait()? else { return Ok(false) };
         self.done = true;
         if !status.success() {
             self.failed = true;

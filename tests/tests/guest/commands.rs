@@ -31,6 +31,9 @@ fn stap_runs_commands(guest: &mut Guest) -> Result<(), String> {
         "stap -c 'echo one; echo two' -e 'probe never {} probe end { println(3) }'",
         "one\ntwo\n3\n",
     )?;
+    // It is told to go on once, which a script may see.
+    let signals = "global n probe syscall.kill { if (sig == 18) n++ } probe end { println(n) }";
+    expect(guest, &format!("stap -c 'sleep 1' -e '{signals}'"), "1\n")?;
     let outcome =
         sh(guest, "stap -c 'false; exit 7' -e 'probe end { println(\"end\") }'; echo $?")?;
     let wanted = format!("WARNING: Child process exited with status 7\n{FAILED}");
