@@ -14,10 +14,10 @@
 
 pub mod build;
 mod kind;
+mod names;
 
-pub use kind::{Enumerator, Kind, Member, Parameter};
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+pub use kind::{Enumerator, Kind, Member, Members, Parameter};
+use names::NameIndex;
 use std::sync::{Arc, OnceLock};
 
 const MAGIC: u16 = 0xeb9f;
@@ -70,15 +70,9 @@ pub struct Btf {
     /// Offset that the first own string has.
     first_string: u32,
     base: Option<Arc<Btf>>,
-    /// How often something was looked up by name.
-    searches: AtomicU32,
-    /// Its own types by name, once many have been looked up.
-    index: OnceLock<HashMap<u32, Vec<u32>>>,
+    /// Its own types by name, once one has been looked up.
+    index: OnceLock<NameIndex>,
 }
-
-/// So many names are searched for before an index of all is made, which takes as long
-/// as some dozens of searches. Most scripts ask for few.
-const SEARCHES_BEFORE_INDEX: u32 = 24;
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     bytes.get(at..)?.first_chunk().map(|chunk| u16::from_le_bytes(*chunk))
@@ -117,8 +111,7 @@ impl Btf {
             None => (1, 0),
         };
         let types = positions(&bytes, types, first)?;
-        let (searches, index) = (AtomicU32::new(0), OnceLock::new());
-        Ok(Btf { bytes, strings, types, first, first_string, base, searches, index })
+        Ok(Btf { bytes, strings, types, first, first_string, base, index: OnceLock::new() })
     }
 
     /// The number after the last type's.
@@ -142,13 +135,17 @@ impl Btf {
 
     /// The string at an offset; empty if there is none.
     fn string(&self, offset: u32) -> &str {
+        std::str::from_utf8(self.string_bytes(offset)).unwrap_or("")
+    }
+
+    fn string_bytes(&self, offset: u32) -> &[u8] {
         let Some(own) = offset.checked_sub(self.first_string) else {
-            return self.base.as_ref().map_or("", |base| base.string(offset));
+            return self.base.as_ref().map_or(&[], |base| base.string_bytes(offset));
         };
         let strings = self.bytes.get(self.strings.clone()).unwrap_or_default();
         let rest = strings.get(own as usize..).unwrap_or_default();
         let length = memchr::memchr(0, rest).unwrap_or(rest.len());
-        std::str::from_utf8(&rest[..length]).unwrap_or("")
+        &rest[..length]
     }
 
     /// A type's three words and where its further words begin.
@@ -199,61 +196,21 @@ impl Btf {
         found
     }
 
-    /// Its own types with this name. The string is looked for first: then types need
-    /// only be compared by a number.
+    /// Its own types with this name.
     pub fn own_named(&self, name: &str) -> Vec<u32> {
-        if name.is_empty() || name.contains('\0') {
+        if name.is_empty() {
             return Vec::new();
         }
-        if self.searches.fetch_add(1, Ordering::Relaxed) >= SEARCHES_BEFORE_INDEX {
-            return self.indexed(name);
-        }
-        let offsets = self.offsets_of(name);
-        if offsets.is_empty() {
-            return Vec::new();
-        }
-        let has_name = |id: &u32| {
-            let name = self.header(*id).map_or(0, |(name, ..)| name);
-            offsets.contains(&name)
+        let own_name = |place: u32| {
+            let offset = self.header(self.first + place).map_or(0, |(offset, ..)| offset);
+            self.string_bytes(offset)
         };
-        self.own_types().filter(has_name).collect()
+        let names = (0..self.types.len()).map(|place| own_name(place as u32));
+        let index = self.index.get_or_init(|| NameIndex::new(names));
+        let candidates = index.candidates(name.as_bytes());
+        let found = candidates.filter(|place| own_name(*place) == name.as_bytes());
+        found.map(|place| self.first + place).collect()
     }
-
-    /// The same by way of the index.
-    fn indexed(&self, name: &str) -> Vec<u32> {
-        let index = self.index.get_or_init(|| {
-            let mut index: HashMap<u32, Vec<u32>> = HashMap::new();
-            for id in self.own_types() {
-                let name = self.name(id);
-                if !name.is_empty() {
-                    index.entry(hash(name)).or_default().push(id);
-                }
-            }
-            index
-        });
-        let candidates = index.get(&hash(name)).into_iter().flatten().copied();
-        candidates.filter(|id| self.name(*id) == name).collect()
-    }
-
-    /// Where the string occurs: as a string or as the end of one, which may be shared.
-    /// A module may use strings of its base.
-    fn offsets_of(&self, name: &str) -> Vec<u32> {
-        let mut wanted = name.as_bytes().to_vec();
-        wanted.push(0);
-        let mut offsets = self.base.as_ref().map_or_else(Vec::new, |base| base.offsets_of(name));
-        let strings = self.bytes.get(self.strings.clone()).unwrap_or_default();
-        let own = memchr::memmem::find_iter(strings, &wanted);
-        offsets.extend(own.map(|at| self.first_string.saturating_add(at as u32)));
-        offsets
-    }
-}
-
-/// The index keeps no names, only this of them.
-fn hash(name: &str) -> u32 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    name.hash(&mut hasher);
-    hasher.finish() as u32
 }
 
 /// Where each type begins.

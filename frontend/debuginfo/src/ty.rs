@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! One type.
 
-use crate::btf::{Btf, Kind};
+use crate::btf::{Btf, Kind, Member};
 use std::cell::Cell;
 use std::sync::Arc;
 use vm_spec::image::Width;
@@ -217,23 +217,28 @@ impl Type {
     pub fn fields(&self) -> Vec<Field> {
         let bare = self.complete();
         let Kind::Composite { members, .. } = bare.kind() else { return Vec::new() };
-        let field = |member: &crate::btf::Member<'_>| {
-            let ty = bare.with(member.type_id);
-            // Old BTF has the size of a bit field in a type of its own.
-            let (mut bit_size, mut bit_offset) = (member.bit_size, u64::from(member.bit_offset));
-            if bit_size == 0
-                && let Kind::Integer { size, bits, offset, .. } = ty.bare().kind()
-                && u64::from(bits) < 8 * u64::from(size)
-                && bits > 0
-                && ty.name() != "_Bool"
-            {
-                bit_size = bits;
-                bit_offset += u64::from(offset);
-            }
-            let found = Found { ty, bit_offset, bit_size };
-            Field { name: member.name.to_owned(), found }
+        let field = |member: Member<'_>| Field {
+            name: member.name.to_owned(),
+            found: bare.place_of(&member),
         };
         members.iter().map(field).collect()
+    }
+
+    /// Where a member of it is.
+    fn place_of(&self, member: &Member<'_>) -> Found {
+        let ty = self.with(member.type_id);
+        // Old BTF has the size of a bit field in a type of its own.
+        let (mut bit_size, mut bit_offset) = (member.bit_size, u64::from(member.bit_offset));
+        if bit_size == 0
+            && let Kind::Integer { size, bits, offset, .. } = ty.bare().kind()
+            && u64::from(bits) < 8 * u64::from(size)
+            && bits > 0
+            && ty.name() != "_Bool"
+        {
+            bit_size = bits;
+            bit_offset += u64::from(offset);
+        }
+        Found { ty, bit_offset, bit_size }
     }
 
     /// The member of this name, in anonymous members as well.
@@ -245,8 +250,8 @@ impl Type {
         budget.pay()?;
         let bare = self.complete();
         let Kind::Composite { members, .. } = bare.kind() else { return None };
-        if members.iter().any(|member| member.name == name) {
-            return self.fields().into_iter().find(|field| field.name == name).map(|f| f.found);
+        if let Some(member) = members.named(name) {
+            return Some(bare.place_of(&member));
         }
         let depth = depth.checked_sub(1)?;
         members.iter().filter(|member| member.name.is_empty()).find_map(|member| {

@@ -16,6 +16,62 @@ pub struct Member<'b> {
     pub bit_size: u32,
 }
 
+/// The members of a struct or union: large ones have hundreds, of which one is wanted.
+#[derive(Clone, Copy)]
+pub struct Members<'b> {
+    btf: &'b Btf,
+    /// Where the first one begins.
+    at: usize,
+    count: usize,
+    bit_fields: bool,
+}
+
+/// Words of a member: its name, its type, its place.
+const MEMBER_BYTES: usize = 12;
+
+impl<'b> Members<'b> {
+    /// All of them, each decoded when it comes.
+    pub fn iter(self) -> impl Iterator<Item = Member<'b>> {
+        self.places().map(move |at| self.decode(at))
+    }
+
+    /// The one of this name, which is not looked for in anonymous members.
+    pub fn named(self, name: &str) -> Option<Member<'b>> {
+        let is_named = |at: &usize| {
+            let offset = u32_at(&self.btf.bytes, *at).unwrap_or(0);
+            self.btf.string_bytes(offset) == name.as_bytes()
+        };
+        self.places().find(is_named).map(|at| self.decode(at))
+    }
+
+    fn places(self) -> impl Iterator<Item = usize> {
+        (0..self.count).map(move |n| self.at + MEMBER_BYTES * n)
+    }
+
+    fn decode(self, at: usize) -> Member<'b> {
+        let word = |n: usize| u32_at(&self.btf.bytes, at + 4 * n).unwrap_or(0);
+        let place = word(2);
+        // With the flag, the upper byte is the size of a bit field.
+        let (bit_size, bit_offset) =
+            if self.bit_fields { (place >> 24, place & 0xff_ffff) } else { (0, place) };
+        Member { name: self.btf.string(word(0)), type_id: word(1), bit_offset, bit_size }
+    }
+}
+
+impl PartialEq for Members<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Members<'_> {}
+
+impl std::fmt::Debug for Members<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
 /// A parameter of a function.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Parameter<'b> {
@@ -70,7 +126,7 @@ pub enum Kind<'b> {
         /// Bytes.
         size: u32,
         /// Its members.
-        members: Vec<Member<'b>>,
+        members: Members<'b>,
     },
     /// An enum.
     Enum {
@@ -156,7 +212,8 @@ pub(super) fn extra_bytes(info: u32) -> Option<usize> {
     Some(match number(info) {
         INT | VAR | DECL_TAG => 4,
         ARRAY => 12,
-        STRUCT | UNION | DATASEC | ENUM64 => 12 * count(info),
+        STRUCT | UNION => MEMBER_BYTES * count(info),
+        DATASEC | ENUM64 => 12 * count(info),
         ENUM | FUNC_PROTO => 8 * count(info),
         PTR | FWD | TYPEDEF | VOLATILE | CONST | RESTRICT | FUNC | FLOAT | TYPE_TAG => 0,
         _ => return None,
@@ -182,16 +239,8 @@ pub(super) fn decode(btf: &Btf, info: u32, word: u32, rest: usize) -> Kind<'_> {
         PTR => Kind::Pointer(word),
         ARRAY => Kind::Array { element: at(0), count: at(2) },
         STRUCT | UNION => {
-            let member = |n: usize| {
-                let place = at(3 * n + 2);
-                // With the flag, the upper byte is the size of a bit field.
-                let (bit_size, bit_offset) =
-                    if flag(info) { (place >> 24, place & 0xff_ffff) } else { (0, place) };
-                let (name, type_id) = (btf.string(at(3 * n)), at(3 * n + 1));
-                Member { name, type_id, bit_offset, bit_size }
-            };
-            let union = number(info) == UNION;
-            Kind::Composite { union, size: word, members: each.map(member).collect() }
+            let members = Members { btf, at: rest, count: count(info), bit_fields: flag(info) };
+            Kind::Composite { union: number(info) == UNION, size: word, members }
         }
         ENUM => {
             let enumerator = |n: usize| {
