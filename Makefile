@@ -15,7 +15,7 @@ RELEASE := target/$(TARGET)/release
 STATIC := CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static"
 DEMO_LOAD := while :; do /bin/busybox ls /proc; /bin/busybox cat /proc/version; done
 
-.PHONY: chaos faults help demo test setup build module guest bench examples check unit guest-test install install-programs test-install fuzz differential oracle clean
+.PHONY: chaos faults help demo test setup build module guest bench examples examples-run reference check unit guest-test install install-programs test-install fuzz differential oracle clean
 
 help:
 	@echo "make demo       boot a 6.1 kernel and run tests/demo.stp there"
@@ -24,6 +24,8 @@ help:
 	@echo "make chaos      kill, fail, stall and overload sessions for a long time, with counts"
 	@echo "make bench      instructions per hit and start-up times (BENCH=w3 for one, RECORD=1 to keep)"
 	@echo "make examples   compiles Debian's SystemTap examples for 6.1 and 6.12, says why not (EXAMPLE=name for some)"
+	@echo "make examples-run   runs them in guests under a load and checks what they print"
+	@echo "make reference  says which functions and probes of SystemTap's reference the tapset lacks"
 	@echo "make fuzz       every fuzz target for 10 minutes (FUZZ=script for one, FUZZ_SECONDS=60)"
 	@echo "make differential   100000 random programs, compiled and evaluated (PROGRAMS=1000)"
 	@echo "make oracle     our accept and reject cases, put to Debian's stap"
@@ -37,6 +39,7 @@ setup:
 
 build:
 	@$(STATIC) cargo build --quiet --release --target $(TARGET) -p loader -p tests --bins
+	@gcc -O1 -static -Wall -Wno-nonnull -o $(RELEASE)/strace-calls tests/strace/calls.c
 
 module:
 	@for series in $(SERIES); do \
@@ -74,6 +77,16 @@ test: setup
 examples: setup build
 	@bash tests/setup/examples.sh
 	@$(RELEASE)/example-scripts $(EXAMPLE)
+
+# What the tapset lacks of SystemTap's reference of its own.
+reference: build
+	@bash tests/setup/examples.sh
+	@bash tests/setup/reference.sh
+
+# Those that are run in guests under a load, with what they must print.
+examples-run: setup build module
+	@bash tests/setup/examples.sh
+	@$(RELEASE)/example-runs $(EXAMPLE)
 
 # The short form of both is part of the tests.
 FUZZ_SECONDS ?= 600

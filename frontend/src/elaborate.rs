@@ -3,7 +3,7 @@
 
 mod entry;
 mod link;
-mod points;
+pub(crate) mod points;
 mod prune;
 pub(crate) mod variables;
 

@@ -163,6 +163,12 @@ impl Analyzed {
     }
 }
 
+/// Does a script's text name `argv` or `argc`, which hold all arguments?
+fn names_arguments(text: &[u8]) -> bool {
+    let between = |byte: &u8| !byte.is_ascii_alphanumeric() && *byte != b'_';
+    text.split(between).any(|word| word == b"argv" || word == b"argc")
+}
+
 impl<'a> Compiler<'a> {
     /// Nothing done yet.
     pub fn new(request: Request<'a>) -> Compiler<'a> {
@@ -223,6 +229,9 @@ impl<'a> Compiler<'a> {
             let macros = self.library.macros_for(text, &mut reader);
             let parsed = parse_with_macros(&self.map, file, &options, macros);
             used_arguments.extend(parsed.used_arguments);
+            if names_arguments(text) {
+                used_arguments.extend(1..=arguments.len() as u32);
+            }
             diagnostics.extend(parsed.diagnostics);
             diagnostics.extend(self.library.take_diagnostics());
             scripts.push((name, parsed.script));
@@ -242,7 +251,7 @@ impl<'a> Compiler<'a> {
     /// [`Failed`] after semantic errors.
     pub fn analyze(&mut self, parsed: Parsed) -> Result<Analyzed, Failed> {
         let options = ParseOptions {
-            arguments: &[],
+            arguments: self.request.arguments,
             environment: self.request.environment,
             guru: self.request.guru,
         };

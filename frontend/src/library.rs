@@ -274,7 +274,7 @@ impl<'a> Library<'a> {
         self.macros_for(text, reader);
         let file = reader.map.add(name, text);
         // A library may hold what a script must not: it is the administrator's.
-        let options = ParseOptions { arguments: &[], guru: true, ..reader.options };
+        let options = ParseOptions { guru: true, ..reader.options };
         let parsed = parse_with_macros(reader.map, file, &options, &self.macros);
         self.diagnostics.extend(parsed.diagnostics);
         let mut script = parsed.script;

@@ -49,7 +49,8 @@ pub struct Syscall {
     pub arguments: Vec<Argument>,
     extra: Vec<&'static str>,
     whole: Option<&'static str>,
-    hexadecimal: bool,
+    /// How the result is shown: what return_str() calls 1, 2 and 3.
+    shown: u8,
 }
 
 struct Decoder {
@@ -113,7 +114,7 @@ impl Syscall {
 
     /// The same of its return probe.
     pub(crate) fn exit(&self, wanted: &Wanted<'_>) -> String {
-        let format = if self.hexadecimal { 2 } else { 1 };
+        let format = self.shown;
         let lines = vec![
             format!("name = \"{}\"", self.shown_name()),
             "retval = returnval()".to_owned(),
@@ -278,7 +279,11 @@ fn call(line: &'static str) -> Option<Syscall> {
         arguments: arguments.map(argument).collect::<Option<Vec<Argument>>>()?,
         extra: parts.collect(),
         whole,
-        hexadecimal: result == "hex",
+        shown: match result {
+            "hex" => 2,
+            "octal" => 3,
+            _ => 1,
+        },
     })
 }
 

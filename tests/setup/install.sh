@@ -64,7 +64,7 @@ kernel() {
 }
 
 packages ca-certificates gcc make bc libelf-dev kmod dkms busybox-static qemu-system-x86 \
-	binutils lz4 xz-utils zstd
+	binutils lz4 strace xz-utils zstd
 kernel 6.1 6.1.
 kernel 6.12 6.12.
 for series in 6.1 6.12; do

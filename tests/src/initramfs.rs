@@ -86,6 +86,17 @@ fn read(path: &Path) -> Result<Vec<u8>, MissingFile> {
     std::fs::read(path).map_err(|error| MissingFile { path: path.to_owned(), error })
 }
 
+/// The shared libraries of a program, and what loads them, as ldd(1) lists them.
+fn libraries(program: &str) -> Vec<String> {
+    let Ok(output) = std::process::Command::new("ldd").arg(program).output() else {
+        return Vec::new();
+    };
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let path =
+        |line: &str| line.split_whitespace().find(|word| word.starts_with('/')).map(str::to_owned);
+    text.lines().filter_map(path).collect()
+}
+
 /// The file system of a guest of this series.
 ///
 /// # Errors
@@ -106,14 +117,24 @@ pub fn build(series: Series) -> Result<Vec<u8>, MissingFile> {
     }
     archive.program("bin/bench-load", &read(&binaries.join("bench-load"))?);
     archive.program("bin/types-load", &read(&binaries.join("types-load"))?);
+    archive.program("bin/strace-calls", &read(&binaries.join("strace-calls"))?);
+    archive.program("usr/bin/strace", &read(Path::new("/usr/bin/strace"))?);
     let folder = series.folder(root());
     archive.program("stapvm.ko", &read(&folder.join("stapvm.ko"))?);
     archive.program("brd.ko", &read(&folder.join("brd.ko"))?);
     // Where the loader looks for modules that are not loaded.
     let release = String::from_utf8_lossy(&read(&folder.join("release"))?).trim().to_owned();
     let modules = format!("lib/modules/{release}");
-    for name in ["lib", "lib/modules", &modules] {
+    // How the kernel was configured, where scripts' conditions look for it.
+    let config = format!("/usr/src/linux-headers-{release}/.config");
+    archive.directory("boot");
+    archive.program(&format!("boot/config-{release}"), &read(Path::new(&config))?);
+    for name in ["lib", "lib64", "lib/x86_64-linux-gnu", "lib/modules", &modules] {
         archive.directory(name);
+    }
+    for library in libraries("/usr/bin/strace") {
+        let name = library.trim_start_matches('/').to_owned();
+        archive.program(&name, &read(Path::new(&library))?);
     }
     let test_module = read(&folder.join("test-module/stapvm_test.ko"))?;
     archive.program(&format!("{modules}/stapvm_test.ko"), &test_module);

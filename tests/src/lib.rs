@@ -16,7 +16,9 @@
 //! bin/guest         `make guest`, `make demo`
 //! bin/raw-device    in a guest: goes to the device past the loader
 //! bin/bench         `make bench`; bin/bench-load is its load in the guest
-//! bin/example-scripts      `make examples`
+//! bin/example-scripts      `make examples`; bin/example-runs is its second half
+//! strace            lines of strace against lines of the tapset
+//! example_runs      examples run in a guest, with what they must print
 //! tests/guest       the test program: every golden script on every kernel
 //! tests/language    the test program: the language's scripts on this machine
 //! ```
@@ -25,6 +27,7 @@
 
 pub mod bench;
 pub mod broken;
+pub mod example_runs;
 pub mod examples;
 pub mod golden;
 pub mod guest;
@@ -33,3 +36,4 @@ pub mod initramfs;
 pub mod kernel;
 pub mod mutate;
 pub mod protocol;
+pub mod strace;

@@ -12,6 +12,7 @@ mod session;
 mod syscall;
 mod timer;
 mod tracepoint;
+pub(crate) mod types;
 
 use crate::syscalls::Syscall;
 use arguments::Arguments;

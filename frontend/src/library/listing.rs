@@ -11,11 +11,31 @@ use std::fmt::Write;
 use vm_spec::helper::HelperId;
 use vm_spec::image::{ReturnKind, ValueKind};
 
+/// Functions that the compiler knows without the library.
+const BUILT_IN: &[&str] = &[
+    "error:unknown (msg:string)",
+    "int_arg:long (argnum:long)",
+    "long_arg:long (argnum:long)",
+    "longlong_arg:long (argnum:long)",
+    "pointer_arg:long (argnum:long)",
+    "register:long (name:string)",
+    "returnval:long ()",
+    "s32_arg:long (argnum:long)",
+    "s64_arg:long (argnum:long)",
+    "u32_arg:long (argnum:long)",
+    "u64_arg:long (argnum:long)",
+    "u_register:long (name:string)",
+    "uint_arg:long (argnum:long)",
+    "ulong_arg:long (argnum:long)",
+    "ulonglong_arg:long (argnum:long)",
+];
+
 /// A line for each function that scripts may call, sorted; with `all` those whose names
 /// begin with `_`, too.
 pub fn functions(given: &[LibraryFile], environment: &dyn Environment, all: bool) -> Vec<String> {
     let mut lines: BTreeSet<String> =
         HelperId::ALL.iter().map(|id| helper(*id)).filter(|line| !line.starts_with('_')).collect();
+    lines.extend(BUILT_IN.iter().map(|line| (*line).to_owned()));
     everything(given, environment, |item| {
         if let Item::Function(function) = item
             && !function.private
@@ -55,6 +75,11 @@ pub fn aliases(given: &[LibraryFile], environment: &dyn Environment, all: bool) 
     lines.into_iter().collect()
 }
 
+/// The forms that probe points have, a line each.
+pub fn probe_types() -> Vec<String> {
+    crate::elaborate::points::types::TYPES.iter().map(|form| (*form).to_owned()).collect()
+}
+
 fn everything(given: &[LibraryFile], environment: &dyn Environment, mut visit: impl FnMut(&Item)) {
     let mut library = Library::new(given);
     let mut map = SourceMap::new();
@@ -84,7 +109,7 @@ fn helper(id: HelperId) -> String {
     let result = match info.result {
         ReturnKind::Long => ":long",
         ReturnKind::Str => ":string",
-        ReturnKind::Nothing => "",
+        ReturnKind::Nothing => ":unknown",
     };
     format!("{}{result} ({})", info.name, arguments.join(", "))
 }
@@ -93,7 +118,7 @@ fn kind(kind: Option<ast::Type>) -> &'static str {
     match kind {
         Some(ast::Type::Long) => ":long",
         Some(ast::Type::Text) => ":string",
-        None => "",
+        None => ":unknown",
     }
 }
 

@@ -6,11 +6,13 @@ mod chaos;
 mod commands;
 mod counts;
 mod device;
+mod examples;
 mod kinds;
 mod output;
 mod script;
 mod sessions;
 mod steps;
+mod strace;
 mod syscalls;
 mod table;
 mod types;
@@ -88,6 +90,8 @@ fn main() {
             types::CHECKS,
             kinds::CHECKS,
             output::CHECKS,
+            strace::CHECKS,
+            examples::CHECKS,
         ];
         for &(name, check) in checks.into_iter().flatten() {
             let shared = shared.clone();
