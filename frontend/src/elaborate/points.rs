@@ -76,6 +76,10 @@ pub(super) const FAMILIES: &[Family] = &[
         help: "tp_syscall.NAME, tp_syscall.NAME.return",
         resolve: syscall::syscall,
     },
+    // Ways of SystemTap's own to get at the same calls.
+    Family { name: "dw_syscall", help: "", resolve: syscall::syscall },
+    Family { name: "nd1_syscall", help: "", resolve: syscall::syscall },
+    Family { name: "nd2_syscall", help: "", resolve: syscall::syscall },
     // What the library makes syscall_any of.
     Family { name: "__syscall_any", help: "", resolve: syscall::any },
     Family {
