@@ -9,6 +9,7 @@
 //! kernels, so neither has to run here.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use tests::examples::{Example, all};
@@ -40,15 +41,26 @@ fn run() -> Result<bool, String> {
         if !types.exists() {
             return Err(format!("{}: not there; make setup", types.display()));
         }
+        let symbols = debug_symbols(&types);
+        let mut by_symbols = 0;
         let mut reasons: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for example in &examples {
-            if let Err(reason) = compile(&stap, example, &types)? {
+            let Err(reason) = compile(&stap, example, types.as_os_str())? else { continue };
+            if let Some(release) = &symbols
+                && compile(&stap, example, release.as_ref())?.is_ok()
+            {
+                by_symbols += 1;
+            } else {
                 reasons.entry(reason).or_default().push(&example.name);
             }
         }
         let failed: usize = reasons.values().map(Vec::len).sum();
         let made = examples.len() - failed;
         println!("\nLinux {series}: {made} of {} compile to a verified blob", examples.len());
+        match symbols {
+            Some(_) => println!("  {by_symbols} of them only with the kernel's debug symbols"),
+            None => println!("  (the kernel's debug symbols are not installed here)"),
+        }
         for (reason, names) in &reasons {
             println!("  {reason}");
             for name in names {
@@ -74,8 +86,17 @@ fn stap() -> Result<PathBuf, String> {
     Ok(path)
 }
 
+/// The kernel's release, if its debug symbols are installed: files and lines, which some
+/// examples ask for, only they tell.
+fn debug_symbols(types: &Path) -> Option<String> {
+    let release = std::fs::read_to_string(types.with_file_name("release")).ok()?;
+    let release = release.trim();
+    let file = format!("/usr/lib/debug/lib/modules/{release}/vmlinux");
+    Path::new(&file).exists().then(|| release.to_owned())
+}
+
 /// Compiles one; the reason if it does not become a blob.
-fn compile(stap: &Path, example: &Example, types: &Path) -> Result<Result<(), String>, String> {
+fn compile(stap: &Path, example: &Example, types: &OsStr) -> Result<Result<(), String>, String> {
     let output = Command::new(stap)
         .args(["-p4", "-m", "example", "-w", "-r"])
         .arg(types)
