@@ -17,14 +17,14 @@
 
 use crate::ids::ProbeId;
 use crate::limits;
-use crate::relocation::Relocation;
+use crate::relocation::{ImagePlace, Relocation};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
 /// First bytes of every blob.
 pub const MAGIC: [u8; 8] = *b"STAPSBC\x1a";
 /// Version of the file format.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 const HEADER_BYTES: usize = 24;
 const ENTRY_BYTES: usize = 56;
@@ -129,6 +129,8 @@ pub enum AttachSpec {
         /// Its place among others' hooks.
         priority: i32,
     },
+    /// An instruction that debug symbols have told of: of one build of a kernel or module.
+    Code(ImagePlace),
 }
 
 /// When a performance counter fires.

@@ -96,6 +96,9 @@ mod description {
         /// When the answer is needed at all: only if all of these hold. Then a place
         /// that does not exist is an error.
         pub guards: Vec<Guard>,
+        /// The answer, if it was found when the program was compiled: then it is not looked
+        /// for, and the program fits one kernel only.
+        pub known: Option<Known>,
     }
 
     /// A relocation is needed only if another one, about existence, answers this.
@@ -130,6 +133,42 @@ mod description {
         Enumerator(String),
         /// The address of a variable.
         Address,
+    }
+
+    /// An answer that the compiler had from debug symbols.
+    #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+    pub struct Known {
+        /// The number.
+        pub answer: i64,
+        /// The only build of a kernel or module for which it holds, in hexadecimal.
+        pub build_id: String,
+    }
+
+    /// A place in the image of a kernel or module, found by debug symbols: it is there only
+    /// in the build with this id.
+    #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+    pub struct ImagePlace {
+        /// The build id, in hexadecimal.
+        pub build_id: String,
+        /// The module; `None` for the kernel.
+        pub module: Option<String>,
+        /// The module's section; `None` for the kernel, where offsets count from `_stext`.
+        pub section: Option<String>,
+        /// Bytes from there.
+        pub offset: u64,
+        /// What is there, for people.
+        pub near: String,
+    }
+
+    impl Display for ImagePlace {
+        fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+            let module = self.module.as_deref().map(|module| format!("{module}:"));
+            let section = self.section.as_deref().unwrap_or("_stext");
+            let offset = self.offset.cast_signed();
+            let sign = if offset < 0 { "-" } else { "+" };
+            let module = module.unwrap_or_default();
+            write!(f, "{module}{section}{sign}{:#x}", offset.unsigned_abs())
+        }
     }
 
     /// A way through types, from something that has a name.
@@ -169,6 +208,15 @@ mod description {
         },
         /// A global variable.
         Variable(String),
+        /// A variable at a place in the code, as debug symbols tell.
+        Local {
+            /// The place.
+            place: String,
+            /// The variable.
+            name: String,
+        },
+        /// What lies at a place in the image.
+        Image(ImagePlace),
     }
 
     /// A step from a type to another.
@@ -212,6 +260,10 @@ mod description {
                 Question::Size => write!(f, "sizeof({path})"),
                 Question::Enumerator(name) => write!(f, "{path}::{name}"),
                 Question::Address => write!(f, "&{path}"),
+            }?;
+            match &self.known {
+                Some(known) => write!(f, " = {:#x}", known.answer),
+                None => Ok(()),
             }
         }
     }
@@ -245,6 +297,8 @@ mod description {
                 Root::TraceArgument { tracepoint, name } => {
                     write!(f, "trace {tracepoint}(${name})")
                 }
+                Root::Local { place, name } => write!(f, "{place}(${name})"),
+                Root::Image(place) => write!(f, "{place}"),
             }
         }
     }

@@ -7,6 +7,7 @@
 //! types      the kernel and its modules as one source of types, read when first asked
 //! ty         one type: what it is, its members, its name in C
 //! function   prototypes, and where the calling convention puts arguments
+//! dwarf      debug symbols, where they are installed: inlined functions, lines, locals
 //! path       a way through types, walked: the answers to relocations
 //! oracle     what must hold of any bytes, for tests and fuzzers
 //! near       advice for names that do not exist
@@ -19,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 pub mod btf;
+pub mod dwarf;
 pub mod elf;
 mod function;
 mod near;

@@ -130,6 +130,9 @@ pub enum PathError {
         /// What it has instead.
         alternatives: String,
     },
+    /// Only debug symbols tell of it, and they are not asked where programs run.
+    #[error("only debug symbols tell of {0}")]
+    OnlySymbols(String),
     /// The question does not fit the path: the program is damaged.
     #[error("a relocation makes no sense: {0}")]
     Nonsense(String),
@@ -247,6 +250,9 @@ fn root(types: &Types, path: &Path) -> Result<Walk, PathError> {
             _ => Err(PathError::AmbiguousFunction(name.to_owned())),
         }
     };
+    if let Some((ty, _)) = types.learnt(module, &path.root) {
+        return Ok(Walk::at(ty));
+    }
     match &path.root {
         Root::Type(name) => {
             let found = types.named(module, name)?;
@@ -308,6 +314,7 @@ fn root(types: &Types, path: &Path) -> Result<Walk, PathError> {
             let found = types.variable(module, name)?;
             found.map(Walk::at).ok_or_else(|| PathError::NoVariable(name.clone()))
         }
+        Root::Local { .. } | Root::Image(_) => Err(PathError::OnlySymbols(path.to_string())),
     }
 }
 
@@ -342,6 +349,9 @@ pub fn walk(types: &Types, path: &Path) -> Result<Walk, PathError> {
 /// # Errors
 /// [`PathError`] if there is no such thing; a question about existence is answered then.
 pub fn answer(types: &Types, relocation: &Relocation) -> Result<i64, PathError> {
+    if let Some(known) = &relocation.known {
+        return Ok(known.answer);
+    }
     let found = walk(types, &relocation.path);
     if relocation.question == Question::Exists {
         return match found {

@@ -2,11 +2,14 @@
 //! The kernel and its modules as one source of types.
 
 use crate::btf::{Btf, BtfError, Kind};
+use crate::dwarf::{Debug, DebugError, DebugFile};
 use crate::function::Function;
 use crate::ty::Type;
 use std::cell::{OnceCell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 use std::sync::Arc;
+use vm_spec::relocation::Root;
 
 /// Where BTF comes from.
 pub trait Source {
@@ -18,6 +21,23 @@ pub trait Source {
 
     /// What it is called in messages: a kernel's release or a path.
     fn name(&self) -> String;
+
+    /// The debug symbols of the kernel or of a module.
+    ///
+    /// # Errors
+    /// [`DebugError::Missing`] with what to do about it.
+    fn debug(&self, module: Option<&str>) -> Result<DebugFile, DebugError> {
+        let what = module.map_or_else(|| self.name(), |module| format!("module {module}"));
+        Err(DebugError::Missing { what, advice: "nobody knows where they would be".to_owned() })
+    }
+
+    /// The index that was made of the symbols with this build id.
+    fn index(&self, _build_id: &str) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// Keeps an index, if it can be kept.
+    fn keep_index(&self, _build_id: &str, _index: &[u8]) {}
 }
 
 /// Why there are no types.
@@ -46,6 +66,9 @@ pub struct Types {
     source: Box<dyn Source>,
     kernel: OnceCell<Result<Arc<Btf>, TypesError>>,
     modules: RefCell<BTreeMap<String, Result<Arc<Btf>, TypesError>>>,
+    debug: RefCell<BTreeMap<Option<String>, Result<Rc<Debug>, DebugError>>>,
+    /// Types of what only debug symbols tell of, by module and root.
+    symbols: RefCell<HashMap<(Option<String>, Root), (Type, String)>>,
 }
 
 impl std::fmt::Debug for Types {
@@ -57,7 +80,53 @@ impl std::fmt::Debug for Types {
 impl Types {
     /// Nothing is read yet.
     pub fn new(source: Box<dyn Source>) -> Types {
-        Types { source, kernel: OnceCell::new(), modules: RefCell::default() }
+        Types {
+            source,
+            kernel: OnceCell::new(),
+            modules: RefCell::default(),
+            debug: RefCell::default(),
+            symbols: RefCell::default(),
+        }
+    }
+
+    /// The debug symbols of the kernel or of a module.
+    ///
+    /// # Errors
+    /// [`DebugError`].
+    pub fn debug(&self, module: Option<&str>) -> Result<Rc<Debug>, DebugError> {
+        let key = module.map(str::to_owned);
+        if let Some(known) = self.debug.borrow().get(&key) {
+            return known.clone();
+        }
+        let opened = self.open_debug(module);
+        self.debug.borrow_mut().insert(key, opened.clone());
+        opened
+    }
+
+    fn open_debug(&self, module: Option<&str>) -> Result<Rc<Debug>, DebugError> {
+        let file = self.source.debug(module)?;
+        // Without BTF, all types come from the symbols.
+        let base = self.btf(None).ok();
+        let (debug, fresh) = Debug::new(module, file, base, |id| self.source.index(id))?;
+        if let Some(index) = fresh {
+            self.source.keep_index(debug.build_id(), &index);
+        }
+        Ok(Rc::new(debug))
+    }
+
+    /// Notes what debug symbols tell of a root.
+    pub fn learn(&self, module: Option<&str>, root: Root, ty: Type, build_id: &str) {
+        let key = (module.map(str::to_owned), root);
+        self.symbols.borrow_mut().insert(key, (ty, build_id.to_owned()));
+    }
+
+    /// The type of a root, with the build that it is of, if debug symbols told it.
+    pub fn learnt(&self, module: Option<&str>, root: &Root) -> Option<(Type, String)> {
+        let symbols = self.symbols.borrow();
+        if symbols.is_empty() {
+            return None;
+        }
+        symbols.get(&(module.map(str::to_owned), root.clone())).cloned()
     }
 
     /// What messages call it.

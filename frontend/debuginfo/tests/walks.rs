@@ -53,7 +53,7 @@ fn parameter(function: &str, name: &str, text: &str) -> Path {
 }
 
 fn ask(question: Question, path: Path) -> Result<i64, PathError> {
-    answer(&types(), &Relocation { question, path, guards: Vec::new() })
+    answer(&types(), &Relocation { question, path, guards: Vec::new(), known: None })
 }
 
 fn placed(path: Path) -> Result<(i32, Width), PathError> {

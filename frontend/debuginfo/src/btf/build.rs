@@ -88,15 +88,26 @@ impl Builder {
         let id = self.ty(name, kind, members.len(), flag, bytes);
         for (name, ty, first, bits) in members {
             let name = self.string(name);
+            let first = if flag { first & 0xff_ffff } else { *first };
             self.words(&[name, *ty, (bits << 24) | first]);
         }
         id
     }
 
+    /// The number that the next type will have.
+    pub(crate) fn next_number(&self) -> u32 {
+        self.next
+    }
+
     /// An enum of 4 bytes.
     pub fn enumeration(&mut self, name: &str, values: &[(&str, i32)]) -> u32 {
+        self.enumeration_of(name, 4, values)
+    }
+
+    /// An enum of 1, 2 or 4 bytes.
+    pub fn enumeration_of(&mut self, name: &str, bytes: u32, values: &[(&str, i32)]) -> u32 {
         let signed = values.iter().any(|(_, value)| *value < 0);
-        let id = self.ty(name, kind::ENUM, values.len(), signed, 4);
+        let id = self.ty(name, kind::ENUM, values.len(), signed, bytes);
         for (name, value) in values {
             let name = self.string(name);
             self.words(&[name, *value as u32]);
