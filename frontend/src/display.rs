@@ -50,6 +50,7 @@ pub(crate) fn add(program: &mut Program, script_files: &[FileId]) -> Vec<Diagnos
             condition: None,
             scope: Scope::default(),
             keeping: Keeping::default(),
+            code: None,
         });
     }
     let owners = (first..program.probes.len()).map(Owner::Probe).collect();

@@ -62,6 +62,18 @@ struct Frame {
     condition: Option<Rc<ast::Expression>>,
 }
 
+/// The places in the code that a probe point stands for, with their texts.
+///
+/// # Errors
+/// Why there are none.
+pub(crate) fn code_points(
+    point: &ProbePoint,
+    types: &debuginfo::Types,
+) -> Result<Vec<(String, debuginfo::dwarf::CodePoint)>, String> {
+    let found = points::resolve(point, Some(types)).map_err(|reason| reason.message)?;
+    Ok(found.into_iter().filter_map(|found| Some((found.text, found.code?))).collect())
+}
+
 struct Pass<'r, 'l, 'm> {
     program: Program,
     aliases: Vec<Alias>,
@@ -273,7 +285,7 @@ impl Pass<'_, '_, '_> {
             }
             return;
         }
-        match points::resolve(point) {
+        match points::resolve(point, self.request.types) {
             Ok(resolved) => {
                 let prologues = self.prologues(&resolved, body, &frame);
                 for (found, prologue) in resolved.into_iter().zip(prologues) {
@@ -416,6 +428,7 @@ impl Pass<'_, '_, '_> {
             condition: frame.condition.clone(),
             scope: Scope::default(),
             keeping: Keeping::default(),
+            code: found.code.map(Rc::new),
         });
     }
 

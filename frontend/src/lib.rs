@@ -91,6 +91,18 @@ impl<'a> Request<'a> {
     }
 }
 
+/// The places in the code that a probe point stands for, as debug symbols tell, each with its
+/// text.
+///
+/// # Errors
+/// Why there are none.
+pub fn code_points(
+    point: &ast::ProbePoint,
+    types: &Types,
+) -> Result<Vec<(String, debuginfo::dwarf::CodePoint)>, String> {
+    elaborate::code_points(point, types)
+}
+
 impl std::fmt::Debug for Request<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Request").field("name", &self.name).finish_non_exhaustive()

@@ -3,6 +3,7 @@
 
 use crate::library::rename;
 use crate::target::operation::{KeptId, Tables};
+use debuginfo::dwarf::CodePoint;
 use frontend_syntax::{Span, ast};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write;
@@ -86,6 +87,9 @@ pub(crate) struct Probe {
     pub(crate) condition: Option<Rc<ast::Expression>>,
     pub(crate) scope: Scope,
     pub(crate) keeping: Keeping,
+    /// The place in the code, if debug symbols told it: the names with a dollar are the
+    /// variables there.
+    pub(crate) code: Option<Rc<CodePoint>>,
 }
 
 /// What a return probe knows of the function's entry.

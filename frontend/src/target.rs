@@ -10,6 +10,7 @@
 //! rewrite    statements and expressions; @defined decides which code is reached
 //! autocast   what variables and results of functions point to
 //! chain      $name->member[index]: one selector after the other
+//! code       variables where only debug symbols tell what they are
 //! bundle     $$vars and its like
 //! pretty     $name$ and $name$$
 //! operation  what they become
@@ -20,6 +21,7 @@
 mod autocast;
 mod bundle;
 mod chain;
+mod code;
 pub(crate) mod operation;
 mod place;
 mod pretty;
@@ -178,6 +180,7 @@ impl Resolver<'_> {
         program: &mut Program,
         diagnostics: &mut Vec<Diagnostic>,
     ) {
+        self.only_from_callers(&mut probe);
         if !has_targets(&probe) {
             program.probes.push(probe);
             return;
@@ -267,6 +270,7 @@ fn entry_of(probe: &Probe, statements: Vec<Statement>, kept: Vec<KeptId>) -> Pro
         condition: None,
         scope: Scope::default(),
         keeping: Keeping { kept, entry: None, serves_return: true },
+        code: None,
     }
 }
 
@@ -295,6 +299,7 @@ fn one_of(probe: &Probe, name: &str) -> Probe {
         condition: probe.condition.clone(),
         scope: Scope::default(),
         keeping: Keeping::default(),
+        code: None,
     }
 }
 

@@ -76,7 +76,7 @@ pub fn btf(data: &[u8]) {
 pub fn elf(data: &[u8]) {
     let mut file = b"\x7fELF".to_vec();
     file.extend(data);
-    if let Ok(bytes) = btf_of(file) {
-        ask_everything(bytes);
+    if let Ok(bytes) = btf_of(&file) {
+        ask_everything(bytes.to_vec());
     }
 }

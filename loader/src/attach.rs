@@ -5,6 +5,7 @@
 mod modules;
 mod symbols;
 
+use crate::places::{PlaceError, address};
 use crate::relocate::Relocated;
 use std::fs;
 use symbols::{Symbol, Symbols, Wanted};
@@ -26,6 +27,14 @@ pub enum AttachError {
         path: &'static str,
         /// Why.
         error: std::io::Error,
+    },
+    /// A place that debug symbols have told of is not there.
+    #[error("probe {point} cannot be attached: {error}")]
+    Place {
+        /// The probe point.
+        point: String,
+        /// Why.
+        error: PlaceError,
     },
     /// Addresses are hidden from this user.
     #[error("/proc/kallsyms shows no addresses: run as root, with kernel.kptr_restrict below 2")]
@@ -118,6 +127,16 @@ impl Plan {
             AttachSpec::Statement { address } => {
                 self.push(point, AttachRecord { address: *address, ..plain });
             }
+            AttachSpec::Code { place, one_of_many } => match address(place) {
+                Ok(address) => {
+                    let flags = if *one_of_many { ATTACH_OPTIONAL } else { 0 };
+                    self.push(point, AttachRecord { flags, address, ..plain });
+                }
+                Err(_) if point.optional => {}
+                Err(error) => {
+                    return Err(AttachError::Place { point: point.text.clone(), error });
+                }
+            },
             AttachSpec::Tracepoint { system, pattern } => {
                 self.tracepoint(point, system.as_deref(), pattern)?;
             }

@@ -2,10 +2,12 @@
 //! Blobs as text: what `stap-disasm` and `stap -p3` print.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::fmt::{self, Write};
 use vm_spec::blob::{AttachSpec, Blob};
 use vm_spec::disasm::{Notes, listing};
 use vm_spec::ids::{Pc, ProbeId};
+use vm_spec::relocation::{ImagePlace, Root};
 use vm_spec::verify::{VerifyError, verify};
 
 mod bound;
@@ -22,8 +24,12 @@ impl Notes for BlobNotes<'_> {
         for point in self.blob.points.iter().filter(|point| point.probe == probe) {
             let optional = if point.optional { " (optional)" } else { "" };
             write!(out, "  attach {}{optional}", point.text)?;
-            if let AttachSpec::Syscall { number: Some(number) } = point.attach {
-                write!(out, ", system call {number}")?;
+            match &point.attach {
+                AttachSpec::Syscall { number: Some(number) } => {
+                    write!(out, ", system call {number}")?;
+                }
+                AttachSpec::Code { place, .. } => write!(out, ", at {place}")?,
+                _ => {}
             }
             writeln!(out)?;
         }
@@ -46,6 +52,27 @@ impl Notes for BlobNotes<'_> {
     }
 }
 
+/// The builds of kernel and modules that the blob was compiled for, if it fits no others.
+fn builds(blob: &Blob) -> BTreeSet<String> {
+    let build = |module: Option<&str>, id: &str| match module {
+        Some(module) => format!("module {module} with build id {id}"),
+        None => format!("the kernel with build id {id}"),
+    };
+    let of_place = |place: &ImagePlace| build(place.module.as_deref(), &place.build_id);
+    let points = blob.points.iter().filter_map(|point| match &point.attach {
+        AttachSpec::Code { place, .. } => Some(of_place(place)),
+        _ => None,
+    });
+    let relocations = blob.relocations.iter().filter_map(|relocation| {
+        match (&relocation.path.root, &relocation.known) {
+            (Root::Image(place), _) => Some(of_place(place)),
+            (_, Some(known)) => Some(build(relocation.path.module.as_deref(), &known.build_id)),
+            _ => None,
+        }
+    });
+    points.chain(relocations).collect()
+}
+
 /// The text of a blob.
 ///
 /// # Errors
@@ -55,6 +82,9 @@ pub fn text(blob: &Blob) -> Result<String, VerifyError> {
     let mut out = String::new();
     let meta = &blob.meta;
     let _ = writeln!(out, "program {} of {} by {}", meta.name, meta.script, meta.producer);
+    for build in builds(blob) {
+        let _ = writeln!(out, "fits only {build}");
+    }
     let image = verified.image();
     let runs = bound::longest_runs(image);
     let bound = |handler: u32| runs.get(handler as usize).copied().flatten();

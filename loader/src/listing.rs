@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! `stap -l` and `-L`: the probe points that a pattern matches, with what `$names` their
-//! handlers can look at. All of it comes from the kernel's types; files and lines, which
-//! SystemTap adds, only debug symbols tell.
+//! handlers can look at. They come from the kernel's types; files, lines and what else only
+//! debug symbols tell comes from those, where they are installed.
 
+use debuginfo::dwarf::{CodePoint, DebugError, FunctionPattern};
 use debuginfo::{Function, Place, Shape, Types, TypesError};
 use frontend_syntax::ast::{Item, Literal, ProbePoint};
 use frontend_syntax::preprocess::glob;
@@ -32,9 +33,13 @@ pub enum ListError {
     Syntax(String),
     /// Points of this kind are not listed.
     #[error(
-        "points of {0} cannot be listed: kernel.function, module().function and kernel.trace can"
+        "points of {0} cannot be listed: functions, statements and tracepoints of the kernel and \
+         functions and statements of modules can"
     )]
     Kind(String),
+    /// Debug symbols do not tell of it, or are not there.
+    #[error("{0}")]
+    Symbols(String),
     /// There are no types.
     #[error(transparent)]
     Types(#[from] TypesError),
@@ -84,8 +89,24 @@ fn one(point: &ProbePoint, detail: Detail, types: &Types) -> Result<Vec<String>,
     let name = |n: usize| point.components.get(n).map_or("", |c| c.name.text.as_str());
     let rest: Vec<&str> = point.components.iter().skip(2).map(|c| c.name.text.as_str()).collect();
     match (name(0), name(1), rest.as_slice(), argument(point, 1)) {
+        ("kernel" | "module", "statement", ..)
+        | (
+            "kernel" | "module",
+            "function",
+            ["inline" | "label" | "callee" | "callees", ..],
+            _,
+        ) => {
+            let found = frontend::code_points(point, types).map_err(ListError::Symbols)?;
+            code(found, detail, types)
+        }
         ("kernel" | "module", "function", [] | ["call" | "return" | "exported"], Some(pattern)) => {
             let module = argument(point, 0);
+            if rest.is_empty() || rest == ["call"] {
+                let found = with_symbols(module.as_deref(), &pattern, &rest, detail, types)?;
+                if let Some(lines) = found {
+                    return Ok(lines);
+                }
+            }
             let suffix = rest.first().map_or(String::new(), |word| format!(".{word}"));
             functions(module.as_deref(), &pattern, &suffix, detail, types)
         }
@@ -117,6 +138,74 @@ fn functions(
                     line += &format!(" $return:{}", function.returns.text());
                 }
                 line += &variables(function);
+            }
+        }
+        lines.push(line);
+    }
+    Ok(lines)
+}
+
+/// More functions than these are listed by name alone.
+const MAX_CODE: usize = 20_000;
+
+/// Functions with their files and lines, and where they are inlined, if there are symbols.
+fn with_symbols(
+    module: Option<&str>,
+    pattern: &str,
+    rest: &[&str],
+    detail: Detail,
+    types: &Types,
+) -> Result<Option<Vec<String>>, ListError> {
+    if module.is_some_and(|module| module.contains(['*', '?', '['])) {
+        return Ok(None);
+    }
+    let Ok(debug) = types.debug(module) else { return Ok(None) };
+    let symbols = |error: DebugError| ListError::Symbols(error.to_string());
+    let wanted = FunctionPattern::parse(pattern, glob).map_err(ListError::Symbols)?;
+    if debug.count_functions(&wanted) > MAX_CODE {
+        return Ok(None);
+    }
+    let scope = module.map_or("kernel".to_owned(), |module| format!("module(\"{module}\")"));
+    let (mut lines, mut found) = (Vec::new(), Vec::new());
+    let suffix = rest.first().map_or(String::new(), |word| format!(".{word}"));
+    for point in debug.functions(&wanted).map_err(symbols)? {
+        if point.inlined && !rest.is_empty() {
+            continue;
+        }
+        let CodePoint { function, file, line, .. } = &point;
+        let text = format!("{scope}.function(\"{function}@{file}:{line}\"){suffix}");
+        // The handler's names are those that BTF tells, where it knows the function.
+        match types.functions(module, function) {
+            Ok(known) if !point.inlined && known.len() == 1 => {
+                let names = match detail {
+                    Detail::Variables => known.iter().map(variables).collect(),
+                    Detail::Name => String::new(),
+                };
+                lines.push(text + &names);
+            }
+            _ => found.push((text, point)),
+        }
+    }
+    lines.extend(code(found, detail, types)?);
+    Ok(Some(lines))
+}
+
+/// Places in the code, with the variables that can be read there.
+fn code(
+    found: Vec<(String, CodePoint)>,
+    detail: Detail,
+    types: &Types,
+) -> Result<Vec<String>, ListError> {
+    let symbols = |error: DebugError| ListError::Symbols(error.to_string());
+    let mut lines = Vec::new();
+    for (text, point) in found {
+        let mut line = text;
+        if detail == Detail::Variables {
+            let debug = types.debug(point.module.as_deref()).map_err(symbols)?;
+            for variable in debug.variables(&point).map_err(symbols)? {
+                if let Ok(local) = debug.local(&point, &variable.name) {
+                    line += &format!(" ${}:{}", variable.name, local.ty.text());
+                }
             }
         }
         lines.push(line);

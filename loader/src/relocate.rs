@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The relocations of a program, answered for this kernel.
 
+use crate::places::{PlaceError, address, check_build};
 use debuginfo::{PathError, Types, answer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead, BufReader};
-use vm_spec::blob::Blob;
+use vm_spec::blob::{AttachSpec, Blob};
 use vm_spec::relocation::{Question, Relocation, Root};
 
 const KALLSYMS: &str = "/proc/kallsyms";
@@ -32,6 +33,9 @@ pub enum Reason {
     /// The types have none.
     #[error(transparent)]
     Path(#[from] PathError),
+    /// It holds for another build, or is in a module that is not there.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
     /// No such symbol.
     #[error("no symbol '{0}'")]
     NoSymbol(String),
@@ -76,7 +80,10 @@ pub fn relocate(blob: &Blob, types: &Types) -> Result<Relocated, RelocateError> 
     let mut relocated = Relocated { slots: vec![0; blob.relocations.len()], dropped: Vec::new() };
     for (n, point) in blob.points.iter().enumerate() {
         let mut answered = Vec::new();
-        let mut missing = None;
+        let mut missing = match &point.attach {
+            AttachSpec::Code { place, .. } => address(place).err().map(Reason::from),
+            _ => None,
+        };
         for &relocation in &point.relocations {
             match answers.needed(relocation)? {
                 None => {}
@@ -140,6 +147,13 @@ impl Answers<'_> {
     }
 
     fn answer(&mut self, relocation: &Relocation) -> Result<i64, Reason> {
+        if let Root::Image(place) = &relocation.path.root {
+            return Ok(address(place)?.cast_signed());
+        }
+        if let Some(known) = &relocation.known {
+            check_build(relocation.path.module.as_deref(), &known.build_id)?;
+            return Ok(known.answer);
+        }
         if let Root::Variable(name) = &relocation.path.root
             && relocation.path.steps.is_empty()
             && matches!(relocation.question, Question::Address | Question::Exists)

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Where the types of a kernel are.
 
+use crate::mapped::map;
+use crate::symbols;
+use debuginfo::dwarf::{DebugError, DebugFile};
 use debuginfo::{Source, Types, elf};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,16 +25,18 @@ pub enum Kernel {
 impl Source for Kernel {
     fn btf(&self, module: Option<&str>) -> io::Result<Vec<u8>> {
         let file = match (self, module) {
+            // Files of sysfs cannot be mapped.
             (Kernel::Running, module) => {
-                std::fs::read(Path::new(RUNNING).join(module.unwrap_or("vmlinux")))
+                return std::fs::read(Path::new(RUNNING).join(module.unwrap_or("vmlinux")));
             }
             (Kernel::Release(release), None) => first(&kernel_files(release)),
             (Kernel::Release(release), Some(module)) => first(&module_files(release, module)),
-            (Kernel::File(path), None) => std::fs::read(path),
+            (Kernel::File(path), None) => map(path),
             // The types of modules lie beside those of the kernel.
-            (Kernel::File(path), Some(module)) => std::fs::read(path.with_file_name(module)),
-        };
-        elf::btf_of(file?).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+            (Kernel::File(path), Some(module)) => map(&path.with_file_name(module)),
+        }?;
+        let found = elf::btf_of(&file).map(<[u8]>::to_vec);
+        found.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 
     fn name(&self) -> String {
@@ -40,6 +45,18 @@ impl Source for Kernel {
             Kernel::Release(release) => format!("kernel {release}"),
             Kernel::File(path) => path.display().to_string(),
         }
+    }
+
+    fn debug(&self, module: Option<&str>) -> Result<DebugFile, DebugError> {
+        symbols::find(self, module)
+    }
+
+    fn index(&self, build_id: &str) -> Option<Vec<u8>> {
+        symbols::index(build_id)
+    }
+
+    fn keep_index(&self, build_id: &str, index: &[u8]) {
+        symbols::keep_index(build_id, index);
     }
 }
 
@@ -51,41 +68,28 @@ impl Kernel {
 }
 
 fn kernel_files(release: &str) -> Vec<PathBuf> {
-    [
-        format!("/usr/lib/debug/boot/vmlinux-{release}"),
-        format!("/usr/lib/debug/lib/modules/{release}/vmlinux"),
-        format!("/boot/vmlinux-{release}"),
-        format!("/lib/modules/{release}/vmlinux"),
-        format!("/lib/modules/{release}/build/vmlinux"),
-    ]
-    .map(PathBuf::from)
-    .to_vec()
+    let mut files = symbols::kernels(release);
+    files.extend(
+        [
+            format!("/boot/vmlinux-{release}"),
+            format!("/lib/modules/{release}/vmlinux"),
+            format!("/lib/modules/{release}/build/vmlinux"),
+        ]
+        .map(PathBuf::from),
+    );
+    files
 }
 
 fn module_files(release: &str, module: &str) -> Vec<PathBuf> {
-    // Files may have dashes where names have underscores.
-    let spellings = [module.to_owned(), module.replace('_', "-")];
-    let mut folders = vec![PathBuf::from(format!("/lib/modules/{release}/kernel"))];
-    let mut found = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|ending| ending == "ko")
-                && path.file_stem().is_some_and(|stem| spellings.iter().any(|s| **s == *stem))
-            {
-                found.push(path);
-            }
-        }
-    }
-    found
+    let mut files = symbols::modules_below(&PathBuf::from(format!("/lib/modules/{release}/kernel")), module);
+    files.extend(symbols::modules(release, module));
+    files
 }
 
 /// The first of the files that is there.
-fn first(files: &[PathBuf]) -> io::Result<Vec<u8>> {
+fn first(files: &[PathBuf]) -> io::Result<memmap2::Mmap> {
     for file in files {
-        match std::fs::read(file) {
+        match map(file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             result => return result,
         }

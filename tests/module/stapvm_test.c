@@ -11,6 +11,7 @@
  *	echo "event 100" >/proc/stapvm_test		100 times the module's tracepoint
  *	echo "data 100" >/proc/stapvm_test		100 times its variable is written
  *	echo "deep 100" >/proc/stapvm_test		a call with 100 bytes of stack left
+ *	echo "symbols 100" >/proc/stapvm_test		100 rounds of what only debug symbols tell of
  */
 #include <asm/apic.h>
 #include <asm/nmi.h>
@@ -243,6 +244,66 @@ static noinline long go_down(long left)
 	return go_down(left) + frame[0];
 }
 
+/* What only debug symbols tell of: tests/tests/guest/symbols.rs counts its lines. */
+struct stapvm_test_pair {
+	int first;
+	unsigned int low : 3;
+	int high : 5;
+	union {
+		long whole;
+		struct {
+			int left;
+			int right;
+		};
+	};
+	char name[8];
+	struct stapvm_test_pair *next;
+	enum { STAPVM_TEST_RED = 3, STAPVM_TEST_GREEN = 6 } color;
+};
+
+static __always_inline long stapvm_test_inlined(long value)
+{
+	long doubled = 2 * value;
+
+	asm volatile("nop" : "+r" (doubled));
+	return doubled;
+}
+
+static noinline long stapvm_test_callee(struct stapvm_test_pair *pair, long more)
+{
+	barrier();
+	return pair->first + more;
+}
+
+static noinline long stapvm_test_symbols(long count)
+{
+	struct stapvm_test_pair pair = { 7, 5, -3, { .left = 4, .right = -5 }, "seven" };
+	long n, sum = 0;
+
+	pair.next = &pair;
+	pair.color = STAPVM_TEST_GREEN;
+	for (n = 0; n < count; n++) {
+		sum += stapvm_test_inlined(n);
+		asm volatile("nop" : "+r" (sum), "+m" (pair) : "r" (n));
+		sum += stapvm_test_callee(&pair, n);
+	}
+	if (sum == 1)
+		goto done;
+	sum = 2 * sum + pair.first;
+done:
+	asm volatile("nop" : "+r" (sum));
+	return sum;
+}
+
+static void symbols(long count)
+{
+	struct stapvm_test_pair other = { .first = 1 };
+
+	/* A call of the callee by somebody else. */
+	stapvm_test_callee(&other, count);
+	stapvm_test_variable = stapvm_test_symbols(count);
+}
+
 static int obey(const char *command)
 {
 	char word[16];
@@ -266,6 +327,8 @@ static int obey(const char *command)
 		write_data(count);
 	else if (!strcmp(word, "deep"))
 		go_down(max(count, 256L));
+	else if (!strcmp(word, "symbols"))
+		symbols(count);
 	else
 		return -EINVAL;
 	return 0;

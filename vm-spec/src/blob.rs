@@ -130,7 +130,13 @@ pub enum AttachSpec {
         priority: i32,
     },
     /// An instruction that debug symbols have told of: of one build of a kernel or module.
-    Code(ImagePlace),
+    Code {
+        /// Where.
+        place: ImagePlace,
+        /// One of several that a pattern or a function stands for: if the kernel does not
+        /// let it be probed, the others still are.
+        one_of_many: bool,
+    },
 }
 
 /// When a performance counter fires.

@@ -54,6 +54,14 @@ impl std::fmt::Debug for DebugFile {
     }
 }
 
+/// The build id of a file that has debug symbols.
+///
+/// # Errors
+/// [`DebugError`] if it has none, or cannot be read.
+pub fn identify(file: &DebugFile) -> Result<String, DebugError> {
+    image::identify(&file.bytes, &file.path)
+}
+
 /// Why there are no debug symbols.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum DebugError {

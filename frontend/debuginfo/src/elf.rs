@@ -18,13 +18,13 @@ pub enum ElfError {
 ///
 /// # Errors
 /// [`ElfError`].
-pub fn btf_of(file: Vec<u8>) -> Result<Vec<u8>, ElfError> {
+pub fn btf_of(file: &[u8]) -> Result<&[u8], ElfError> {
     if !file.starts_with(b"\x7fELF") {
         // The reader of BTF says what is wrong with anything else.
         return Ok(file);
     }
     let unreadable = |error: object::Error| ElfError::Unreadable(error.to_string());
-    let elf = object::File::parse(file.as_slice()).map_err(unreadable)?;
+    let elf = object::File::parse(file).map_err(unreadable)?;
     let section = elf.section_by_name(".BTF").ok_or(ElfError::NoBtf)?;
-    section.data().map(<[u8]>::to_vec).map_err(unreadable)
+    section.data().map_err(unreadable)
 }

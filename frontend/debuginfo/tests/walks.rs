@@ -226,7 +226,7 @@ proptest! {
             bytes.splice(0..0, [0x9f, 0xeb, 1, 0]);
         }
         ask_everything(bytes.clone());
-        let _ = debuginfo::elf::btf_of(bytes);
+        let _ = debuginfo::elf::btf_of(&bytes);
     }
 }
 

@@ -41,6 +41,7 @@ impl Pass<'_, '_, '_> {
             condition: None,
             scope: Scope::default(),
             keeping: Keeping::default(),
+            code: None,
         });
         Rc::clone(&kept.body)
     }

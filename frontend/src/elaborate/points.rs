@@ -2,6 +2,7 @@
 //! What each probe point means: one file for each family, and the table of them all.
 
 mod arguments;
+mod code;
 mod data;
 mod function;
 mod netfilter;
@@ -16,6 +17,8 @@ pub(crate) mod types;
 
 use crate::syscalls::Syscall;
 use arguments::Arguments;
+use debuginfo::Types;
+use debuginfo::dwarf::CodePoint;
 use frontend_syntax::ast::{Component, Literal, ProbePoint};
 use vm_spec::blob::AttachSpec;
 use vm_spec::probe::ProbeKind;
@@ -43,16 +46,19 @@ pub(super) const FAMILIES: &[Family] = &[
     },
     Family {
         name: "kernel",
-        help: "kernel.function(\"PATTERN\"), with .call, .exported, .return, \
-               .return.maxactive(N); kernel.statement(ADDRESS).absolute; \
+        help: "kernel.function(\"PATTERN\"), with .call, .exported, .inline, .return, \
+               .return.maxactive(N), .label(\"NAME\"), .callee(\"PATTERN\"), .callees; \
+               kernel.statement(\"FUNCTION@FILE:LINE\"), with .nearest; \
+               kernel.statement(ADDRESS).absolute; \
                kernel.trace(\"[SYSTEM:]PATTERN\"); kernel.tracepoint(\"NAME\"); \
                kernel.data(ADDRESS or \"SYMBOL\").write or .rw, with .length(BYTES)",
         resolve: function::kernel,
     },
     Family {
         name: "module",
-        help: "module(\"PATTERN\").function(\"PATTERN\"), with .call, .exported, .return, \
-               .return.maxactive(N)",
+        help: "module(\"PATTERN\").function(\"PATTERN\"), with .call, .exported, .inline, \
+               .return, .return.maxactive(N), .label(\"NAME\"), .callee(\"PATTERN\"), \
+               .callees; module(\"NAME\").statement(\"FUNCTION@FILE:LINE\"), with .nearest",
         resolve: function::module,
     },
     Family {
@@ -144,6 +150,8 @@ pub(super) struct Resolved {
     pub(super) call: Option<&'static Syscall>,
     /// Statements that decide whether the hit is one of this probe's.
     pub(super) prologue: Option<String>,
+    /// Where in the code it is, if debug symbols told that.
+    pub(super) code: Option<CodePoint>,
 }
 
 impl Resolved {
@@ -156,6 +164,7 @@ impl Resolved {
             variables: ContextVariables::None,
             call: None,
             prologue: None,
+            code: None,
         }
     }
 }
@@ -171,7 +180,7 @@ pub(super) struct Unresolved {
 }
 
 impl Unresolved {
-    fn new(component: usize, message: impl Into<String>) -> Unresolved {
+    pub(super) fn new(component: usize, message: impl Into<String>) -> Unresolved {
         Unresolved { component, message: message.into(), is_mismatch: false, help: None }
     }
 }
@@ -185,12 +194,12 @@ pub(super) fn unknown(point: &ProbePoint, component: usize) -> Unresolved {
 }
 
 /// The probes that a point stands for.
-pub(super) fn resolve(point: &ProbePoint) -> Points {
+pub(super) fn resolve(point: &ProbePoint, types: Option<&Types>) -> Points {
     let first = point.components.first().map_or("", |c| c.name.text.as_str());
     let Some(family) = FAMILIES.iter().find(|family| family.name == first) else {
         return Err(unknown(point, 0));
     };
-    (family.resolve)(&Arguments(point)).map_err(|mut reason| {
+    (family.resolve)(&Arguments(point, types)).map_err(|mut reason| {
         reason.help = reason.help.or(Some(family.help)).filter(|help| !help.is_empty());
         reason
     })

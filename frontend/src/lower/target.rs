@@ -11,8 +11,9 @@ use frontend_syntax::ast::{
     BinaryOperator, Expression, ExpressionKind, StepOperator, StepPosition,
 };
 use vm_spec::ids::{Reg, RelocationId, StrReg};
-use vm_spec::image::ValueKind;
+use vm_spec::image::{ValueKind, Width};
 use vm_spec::isa::asm;
+use vm_spec::probe::ContextWord;
 use vm_spec::relocation;
 
 impl<'p> Body<'_, 'p> {
@@ -57,6 +58,21 @@ impl<'p> Body<'_, 'p> {
                 self.emit(asm::ldr(shift, below), token);
                 let right = if signed { asm::shr } else { asm::ushr };
                 self.emit(right(to, to, shift), token);
+            }
+            Operation::Register(n) => {
+                let word = ContextWord::Register(n);
+                self.needs(word.needs());
+                self.emit(asm::ctx(to, word), token);
+            }
+            Operation::Bytes(bytes) => {
+                let Some(address) = self.operand(operands) else { return };
+                let width = match bytes {
+                    1 => Width::U8,
+                    2 => Width::U16,
+                    4 => Width::U32,
+                    _ => Width::U64,
+                };
+                self.emit(asm::ldm(to, address, width, 0), token);
             }
             Operation::Keep(kept) => self.keep(kept, operands, token),
             Operation::Kept(kept) => {

@@ -3,6 +3,7 @@
 
 use super::place::{Names, Place};
 use super::{Problem, Resolver, types_problem};
+use debuginfo::dwarf::{DebugError, Variable};
 use debuginfo::{Function, Shape};
 use frontend_syntax::Span;
 use frontend_syntax::ast::{
@@ -38,6 +39,9 @@ impl Resolver<'_> {
             };
         }
         let names = match name {
+            "vars" | "parms" | "locals" if matches!(place.names, Names::Code(_)) => {
+                self.locals(name, token, place)?
+            }
             "vars" | "parms" => self.parameters(token, place)?,
             "return" => self.returned(token, place)?,
             // Where the locals of a function are, only debug information tells.
@@ -128,7 +132,7 @@ impl Resolver<'_> {
             Names::Trace(tracepoint) => types
                 .tracepoint(module, tracepoint)
                 .map_err(|error| types_problem(&error, token))?,
-            Names::None => {
+            Names::None | Names::Code(_) => {
                 return Err(Problem::new("unresolved target-symbol expression", token));
             }
         };
@@ -144,6 +148,20 @@ impl Resolver<'_> {
         if !known(None) && known(Some(module)) {
             place.module = Some(module.to_owned());
         }
+    }
+
+    /// The variables at a place in the code: all, or those that are parameters or not.
+    fn locals(&self, which: &str, token: Span, place: &Place) -> Result<Vec<String>, Problem> {
+        let Names::Code(code) = &place.names else { return Ok(Vec::new()) };
+        let problem = |error: DebugError| Problem::new(error.to_string(), token);
+        let debug = self.types(token)?.debug(code.module.as_deref()).map_err(problem)?;
+        let variables = debug.variables(code).map_err(problem)?;
+        let is_wanted = |variable: &Variable| match which {
+            "parms" => variable.is_parameter,
+            "locals" => !variable.is_parameter,
+            _ => true,
+        };
+        Ok(variables.into_iter().filter(is_wanted).map(|variable| variable.name).collect())
     }
 
     fn parameters(&self, token: Span, place: &Place) -> Result<Vec<String>, Problem> {
@@ -166,6 +184,12 @@ impl Resolver<'_> {
     }
 
     fn is_composite(&self, name: &str, token: Span, place: &Place) -> bool {
+        if let Names::Code(code) = &place.names {
+            let found = self.types(token).ok().and_then(|types| {
+                types.debug(code.module.as_deref()).ok()?.local(code, name).ok()
+            });
+            return found.is_some_and(|local| matches!(local.ty.shape(), Shape::Composite { .. }));
+        }
         let function = self.prototype(token, place).ok().flatten();
         let ty = function.and_then(|function| match name {
             "return" => Some(function.returns),

@@ -7,6 +7,7 @@
 //! it, and the path goes on from what it points to.
 
 use super::autocast::unknown;
+use super::code::narrowed;
 use super::operation::Operation;
 use super::place::{Names, Place};
 use super::{Problem, Resolver, types_problem};
@@ -16,7 +17,8 @@ use frontend_syntax::ast::{
     BinaryOperator, Expression, ExpressionKind, Selector, TargetBase, TargetVariable,
 };
 use vm_spec::ids::RelocationId;
-use vm_spec::relocation::{Path, Question, Relocation, Root, Step};
+use std::rc::Rc;
+use vm_spec::relocation::{Known, Path, Question, Relocation, Root, Step};
 
 /// Where the thing is that a chain has come to.
 #[derive(Clone, Debug)]
@@ -111,7 +113,17 @@ impl Resolver<'_> {
     ) -> RelocationId {
         let mut guards = place.guards.clone();
         guards.dedup();
-        self.tables.relocation(Relocation { question, path, guards })
+        let mut relocation = Relocation { question, path, guards, known: None };
+        relocation.known = self.known(&relocation);
+        self.tables.relocation(relocation)
+    }
+
+    /// The answer, if only debug symbols know it.
+    fn known(&self, relocation: &Relocation) -> Option<Known> {
+        let (types, path) = (self.types?, &relocation.path);
+        let (_, build_id) = types.learnt(path.module.as_deref(), &path.root)?;
+        let answer = debuginfo::answer(types, relocation).ok()?;
+        Some(Known { answer, build_id })
     }
 
     /// The path that a base stands for; `None` for an operand's own type.
@@ -119,6 +131,10 @@ impl Resolver<'_> {
         let (root, module) = match base {
             TargetBase::Name(name) => {
                 let name = name.trim_start_matches('$');
+                if let Names::Code(code) = &place.names {
+                    let root = self.local_root(code, name, token)?;
+                    return Ok(Path { root, module: code.module.clone(), steps: Vec::new() });
+                }
                 (self.named_root(name, token, place)?, place.module.clone())
             }
             TargetBase::Var { name, module } => {
@@ -145,7 +161,7 @@ impl Resolver<'_> {
                 let (tracepoint, name) = (tracepoint.clone(), name.to_owned());
                 return Ok(Root::TraceArgument { tracepoint, name });
             }
-            Names::None => {
+            Names::None | Names::Code(_) => {
                 return Err(Problem::new("unresolved target-symbol expression", token));
             }
         };
@@ -195,6 +211,10 @@ impl Resolver<'_> {
     ) -> Result<Chain, Problem> {
         let path = self.base_path(base, token, place)?;
         let at = self.walk(&path, token)?;
+        if let (Names::Code(code), Root::Local { name, .. }) = (&place.names, &path.root) {
+            let (code, name) = (Rc::clone(code), name.clone());
+            return self.local_chain(&code, path, &name, token, place);
+        }
         let value = match base {
             TargetBase::Name(_) => {
                 let word = self.relocation(Question::Word, path.clone(), place);
@@ -392,6 +412,11 @@ impl Resolver<'_> {
             }
         }
         let address = match chain.value {
+            // A member of a struct in a register.
+            Value::AtHand(value) if !chain.path.steps.is_empty() => {
+                let Walk { ty, bit_offset, bit_size, .. } = &chain.at;
+                return Ok(narrowed(value, ty, *bit_offset, *bit_size, token));
+            }
             Value::AtHand(value) => return Ok(value),
             Value::Memory(address) => address,
         };

@@ -29,6 +29,10 @@ pub(crate) enum Operation {
         /// The last shift copies the sign.
         signed: bool,
     },
+    /// A saved register, in the order of `struct pt_regs`.
+    Register(u8),
+    /// So many bytes of memory at the operand, without a sign.
+    Bytes(u8),
     /// A helper that no function of the script can hide.
     Helper(HelperId),
     /// Keeps the operand from a function's entry to its return.

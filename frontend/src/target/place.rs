@@ -4,7 +4,9 @@
 use super::autocast::Pointees;
 use super::operation::KeptId;
 use crate::program::Probe;
+use debuginfo::dwarf::CodePoint;
 use frontend_syntax::ast::Statement;
+use std::rc::Rc;
 use vm_spec::blob::AttachSpec;
 use vm_spec::probe::ProbeKind;
 use vm_spec::relocation::Guard;
@@ -20,6 +22,8 @@ pub(super) enum Names {
     Return(String),
     /// Arguments of a tracepoint.
     Trace(String),
+    /// Variables at a place in the code.
+    Code(Rc<CodePoint>),
 }
 
 /// Where an expression stands.
@@ -67,6 +71,10 @@ impl Place {
             (AttachSpec::Tracepoint { pattern, .. }, _) => {
                 Place::new(Names::Trace(pattern.clone()), None)
             }
+            (AttachSpec::Code { place, .. }, _) => match &probe.code {
+                Some(code) => Place::new(Names::Code(Rc::clone(code)), place.module.clone()),
+                None => Place::of_function(),
+            },
             _ => Place::of_function(),
         }
     }

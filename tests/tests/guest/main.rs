@@ -13,6 +13,7 @@ mod script;
 mod sessions;
 mod steps;
 mod strace;
+mod symbols;
 mod syscalls;
 mod table;
 mod types;
@@ -89,6 +90,7 @@ fn main() {
             syscalls::CHECKS,
             types::CHECKS,
             kinds::CHECKS,
+            symbols::CHECKS,
             output::CHECKS,
             strace::CHECKS,
             examples::CHECKS,

@@ -16,8 +16,9 @@ pub type Bytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
 /// Symbol from which offsets count in the kernel.
 const ANCHOR: &str = "_stext";
-/// From one section of a module to the next: they have no addresses of their own.
-const SECTION_STRIDE: u64 = 1 << 32;
+/// Where the first section of a module is taken to be, and what the others' places are
+/// multiples of: they have no addresses of their own.
+const SECTION_UNIT: u64 = 1 << 16;
 /// Most bytes of sections that are copied to be relocated.
 const MAX_COPIED: usize = 1 << 30;
 
@@ -72,6 +73,7 @@ impl Image {
         let relocatable = elf.kind() == ObjectKind::Relocatable;
         let mut loaded = Vec::new();
         let mut starts: HashMap<SectionIndex, u64> = HashMap::new();
+        let mut next = SECTION_UNIT;
         for section in elf.sections() {
             let is_loaded = !matches!(
                 section.kind(),
@@ -85,12 +87,14 @@ impl Image {
                 continue;
             }
             let start = match relocatable {
-                true => (section.index().0 as u64).saturating_mul(SECTION_STRIDE),
+                true => next,
                 false => section.address(),
             };
+            let end = start.saturating_add(section.size().max(1));
+            next = end.div_ceil(SECTION_UNIT).saturating_mul(SECTION_UNIT);
             starts.insert(section.index(), start);
             let name = section.name().unwrap_or_default().to_owned();
-            loaded.push(Loaded { name, range: start..start.saturating_add(section.size().max(1)) });
+            loaded.push(Loaded { name, range: start..end });
         }
         let mut sections = HashMap::new();
         let mut copied = 0usize;
@@ -116,14 +120,7 @@ impl Image {
         if !sections.contains_key(SectionId::DebugInfo.name()) {
             return Err(DebugError::NoSymbols { path: path.to_owned() });
         }
-        let build_id = match elf.build_id().map_err(not_elf)? {
-            Some(id) => hexadecimal(id),
-            // The kernel's notes share a section that has another name.
-            None => elf
-                .section_by_name(".notes")
-                .and_then(|section| build_id_of_notes(section.data().ok()?))
-                .ok_or_else(|| DebugError::NoBuildId { path: path.to_owned() })?,
-        };
+        let build_id = build_id(&elf, path)?;
         let anchor = if relocatable { None } else { anchor(&elf) };
         drop(elf);
         Ok(Image { bytes, sections, build_id, anchor, loaded })
@@ -177,6 +174,28 @@ impl Image {
     }
 }
 
+/// The build id of a file with debug symbols.
+pub(super) fn identify(bytes: &Bytes, path: &str) -> Result<String, DebugError> {
+    let not_elf = |error: object::Error| DebugError::NotElf {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    };
+    let elf = object::File::parse((**bytes).as_ref()).map_err(not_elf)?;
+    let symbols = elf.section_by_name(SectionId::DebugInfo.name());
+    // Where symbols were split off, the section is there, but not in the file.
+    if symbols.and_then(|section| section.data().ok()).is_none_or(<[u8]>::is_empty) {
+        return Err(DebugError::NoSymbols { path: path.to_owned() });
+    }
+    build_id(&elf, path)
+}
+
+fn build_id(elf: &object::File<'_>, path: &str) -> Result<String, DebugError> {
+    let found = elf.build_id().ok().flatten().map(hexadecimal);
+    // The kernel's notes share a section that has another name.
+    let notes = || build_id_of_notes(elf.section_by_name(".notes")?.data().ok()?);
+    found.or_else(notes).ok_or_else(|| DebugError::NoBuildId { path: path.to_owned() })
+}
+
 fn anchor(elf: &object::File<'_>) -> Option<u64> {
     let named = elf.symbols().find(|symbol| symbol.name() == Ok(ANCHOR));
     // Test objects have none: there, the first section of code will do.
@@ -193,10 +212,8 @@ fn relocated<'a>(
     starts: &HashMap<SectionIndex, u64>,
 ) -> Vec<u8> {
     let mut bytes = data.to_vec();
+    let own = starts.get(&section.index()).copied().unwrap_or(0);
     for (offset, relocation) in section.relocations() {
-        if relocation.kind() != RelocationKind::Absolute {
-            continue;
-        }
         let target = match relocation.target() {
             RelocationTarget::Symbol(index) => {
                 let Ok(symbol) = elf.symbol_by_index(index) else { continue };
@@ -207,6 +224,11 @@ fn relocated<'a>(
             _ => continue,
         };
         let value = target.wrapping_add(relocation.addend().cast_unsigned());
+        let value = match relocation.kind() {
+            RelocationKind::Absolute => value,
+            RelocationKind::Relative => value.wrapping_sub(own.wrapping_add(offset)),
+            _ => continue,
+        };
         let width = usize::from(relocation.size() / 8);
         let place = usize::try_from(offset).ok().and_then(|at| {
             let end = at.checked_add(width)?;

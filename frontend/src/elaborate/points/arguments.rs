@@ -2,10 +2,11 @@
 //! A probe point's components, as the families ask for them.
 
 use super::{Unresolved, unknown};
+use debuginfo::Types;
 use frontend_syntax::ast::{Component, Literal, ProbePoint};
 
-/// A probe point under study.
-pub(super) struct Arguments<'a>(pub(super) &'a ProbePoint);
+/// A probe point under study, with the types of the kernel at hand.
+pub(super) struct Arguments<'a>(pub(super) &'a ProbePoint, pub(super) Option<&'a Types>);
 
 impl<'a> Arguments<'a> {
     /// The components.

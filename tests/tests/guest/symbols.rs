@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What only debug symbols tell of, in a module that was built with them (tests/module):
+//! inlined functions, lines, labels, callees and local variables, checked by values that
+//! the module's text gives.
+
+use crate::Check;
+use crate::script::{Run, load_test_module, sh};
+use tests::guest::Guest;
+
+/// The tests by name.
+pub(crate) const CHECKS: &[(&str, Check)] = &[
+    ("symbols::inlined_functions", inlined_functions),
+    ("symbols::lines_and_locals", lines_and_locals),
+    ("symbols::members_of_locals", members_of_locals),
+    ("symbols::labels", labels),
+    ("symbols::callees", callees),
+    ("symbols::listing", listing),
+    ("symbols::other_builds_are_refused", other_builds_are_refused),
+];
+
+fn inlined_functions(guest: &mut Guest) -> Result<(), String> {
+    load_test_module(guest)?;
+    Run::script(
+        r#"global inlined, plain, calls, sum
+        probe module("stapvm_test").function("stapvm_test_inlined").inline { inlined++ sum += $value }
+        probe module("stapvm_test").function("stapvm_test_inlined") { plain++ }
+        probe module("stapvm_test").function("stapvm_test_callee").call { calls++ }
+        probe end { printf("%d %d %d %d\n", inlined, plain, calls, sum) }"#,
+    )
+    .command("echo symbols 100 >/proc/stapvm_test")
+    .prints(guest, "100 100 101 4950\n")
+}
+
+/// The line behind the inlined call: `sum` holds the rounds before it, which add 2 n, 7 and
+/// n, and this one's 2 n.
+fn lines_and_locals(guest: &mut Guest) -> Result<(), String> {
+    load_test_module(guest)?;
+    Run::script(
+        r#"probe module("stapvm_test").statement("stapvm_test_symbols@*stapvm_test.c+9") {
+            printf("%d %d %d %s\n", $n, $sum, $count, $$parms)
+        }
+        probe module("stapvm_test").statement("stapvm_test_symbols@stapvm_test.c+9") {
+            if ($n == 1) println(pp() =~ "stapvm_test_symbols@.*stapvm_test.c:", " ", @defined($nosuch), @defined($sum))
+        }"#,
+    )
+    .command("echo symbols 3 >/proc/stapvm_test")
+    .prints(guest, "0 0 3 count=0x3\n1 9 3 count=0x3\n1 01\n2 21 3 count=0x3\n")
+}
+
+/// A struct on the stack: its place is told against the frame.
+fn members_of_locals(guest: &mut Guest) -> Result<(), String> {
+    load_test_module(guest)?;
+    Run::script(
+        r#"probe module("stapvm_test").statement("stapvm_test_symbols@*stapvm_test.c+9") {
+            p = &$pair
+            printf("%d %d %d %d %d %d %s %d %d %d %d\n", $pair->first, $pair->low, $pair->high,
+                $pair->left, $pair->right, $pair->whole, kernel_string(&$pair->name[0]), $pair->name[1],
+                $pair->next->next->left, @cast(p, "stapvm_test_pair", "stapvm_test")->right,
+                $pair->color)
+            println(substr($pair$, 0, 67))
+        }
+        probe module("stapvm_test").function("stapvm_test_callee").call {
+            if ($pair->first == 7) println($pair->first, " ", $more, " ", $pair->name[0])
+        }"#,
+    )
+    .command("echo symbols 1 >/proc/stapvm_test")
+    .prints(
+        guest,
+        "7 5 -3 4 -5 -21474836476 seven 101 4 -5 6\n\
+         {.first=7, .low=5, .high=-3, <union>={...}, .name=\"seven\", .next=0x\n7 0 115\n",
+    )
+}
+
+fn labels(guest: &mut Guest) -> Result<(), String> {
+    load_test_module(guest)?;
+    Run::script(
+        r#"probe module("stapvm_test").function("stapvm_test_symbols").label("do*") {
+            printf("%d %d\n", $count, $sum)
+        }"#,
+    )
+    .command("echo symbols 3 >/proc/stapvm_test")
+    // Three rounds of 7 and 3 n, twice, and 7.
+    .prints(guest, "3 67\n")
+}
+
+fn callees(guest: &mut Guest) -> Result<(), String> {
+    load_test_module(guest)?;
+    Run::script(
+        r#"global from_symbols, all, inlined, any
+        probe module("stapvm_test").function("stapvm_test_symbols").callee("stapvm_test_callee") { from_symbols += $pair->first }
+        probe module("stapvm_test").function("stapvm_test_symbols").callee("stapvm_test_inlined") { inlined++ }
+        probe module("stapvm_test").function("stapvm_test_symbols").callee("stapvm_test_c*").call { any++ }
+        probe module("stapvm_test").function("stapvm_test_callee") { all++ }
+        probe end { printf("%d %d %d %d\n", from_symbols, all, inlined, any) }"#,
+    )
+    .command("echo symbols 10 >/proc/stapvm_test")
+    .prints(guest, "70 11 10 10\n")
+}
+
+fn listing(guest: &mut Guest) -> Result<(), String> {
+    for (pattern, wanted) in [
+        (".function(\"stapvm_test_inlined\").inline", "$value:long"),
+        (".function(\"stapvm_test_symbols\").label(\"*\")", ".label(\"done\") $count:long $sum:long"),
+        (".function(\"stapvm_test_symbols\").callees", ".callee(\"stapvm_test_callee@"),
+        (".statement(\"stapvm_test_symbols@*stapvm_test.c+9\")", "$pair:struct stapvm_test_pair"),
+    ] {
+        let outcome = sh(guest, &format!("stap -L 'module(\"stapvm_test\"){pattern}'"))?;
+        if outcome.status != 0 || !outcome.stdout.contains(wanted) {
+            return Err(format!("{pattern} should list {wanted:?}: {outcome:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// A program whose places were found in one build does not run on another. The other build
+/// is a copy of the module's file with another id, found while the module is not loaded.
+fn other_builds_are_refused(guest: &mut Guest) -> Result<(), String> {
+    load_test_module(guest)?;
+    let script = br#"probe module("stapvm_test").statement("stapvm_test_symbols@*stapvm_test.c+9") { println($n) }"#;
+    guest.write_file("/tmp/other.stp", script).map_err(|error| error.to_string())?;
+    let id = "/sys/module/stapvm_test/notes/.note.gnu.build-id";
+    let commands = format!(
+        "cd /tmp; mkdir -p d/lib/modules/$(uname -r); \
+         stap -p4 -m fits other.stp >/dev/null && stap-disasm fits.sbc | grep 'fits only'; \
+         rmmod stapvm_test; \
+         cp /stapvm_test.ko d/lib/modules/$(uname -r)/stapvm_test.ko; \
+         printf 'XX' | busybox dd of=d/lib/modules/$(uname -r)/stapvm_test.ko bs=1 seek=80 conv=notrunc 2>/dev/null; \
+         SYSTEMTAP_DEBUGINFO_PATH=/tmp/d stap -p4 -m another other.stp; \
+         insmod /stapvm_test.ko; test -e {id}; staprun another.sbc"
+    );
+    let outcome = sh(guest, &commands)?;
+    let told = "it was found in the debug symbols of a module stapvm_test with build id";
+    if outcome.status == 0
+        || !outcome.stdout.contains("fits only module stapvm_test with build id ")
+        || !outcome.stderr.contains(told)
+    {
+        return Err(format!("another build should be refused: {outcome:?}"));
+    }
+    Ok(())
+}
