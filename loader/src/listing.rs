@@ -90,12 +90,7 @@ fn one(point: &ProbePoint, detail: Detail, types: &Types) -> Result<Vec<String>,
     let rest: Vec<&str> = point.components.iter().skip(2).map(|c| c.name.text.as_str()).collect();
     match (name(0), name(1), rest.as_slice(), argument(point, 1)) {
         ("kernel" | "module", "statement", ..)
-        | (
-            "kernel" | "module",
-            "function",
-            ["inline" | "label" | "callee" | "callees", ..],
-            _,
-        ) => {
+        | ("kernel" | "module", "function", ["inline" | "label" | "callee" | "callees", ..], _) => {
             let found = frontend::code_points(point, types).map_err(ListError::Symbols)?;
             code(found, detail, types)
         }

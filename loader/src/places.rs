@@ -48,7 +48,9 @@ pub enum PlaceError {
     #[error("module {0} is not loaded")]
     NotLoaded(String),
     /// Addresses cannot be had.
-    #[error("the address of {what} cannot be read from {path}: run as root, with kernel.kptr_restrict below 2")]
+    #[error(
+        "the address of {what} cannot be read from {path}: run as root, with kernel.kptr_restrict below 2"
+    )]
     Hidden {
         /// A symbol or section.
         what: String,

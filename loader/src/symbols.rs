@@ -37,9 +37,7 @@ fn candidates(kernel: &Kernel, module: Option<&str>, build_id: Option<&str>) -> 
     if let (Some((first, rest)), folders) =
         (build_id.and_then(|id| id.split_at_checked(2)), folders())
     {
-        found.extend(
-            folders.iter().map(|f| f.join(format!(".build-id/{first}/{rest}.debug"))),
-        );
+        found.extend(folders.iter().map(|f| f.join(format!(".build-id/{first}/{rest}.debug"))));
     }
     match (kernel, module) {
         (Kernel::File(path), None) => found.push(path.clone()),
@@ -49,7 +47,9 @@ fn candidates(kernel: &Kernel, module: Option<&str>, build_id: Option<&str>) -> 
             // Beside the kernel of a package with symbols.
             for folder in path.ancestors().skip(1).take(3) {
                 found.extend(modules_below(&folder.join("kernel"), module));
-                for release in fs::read_dir(folder.join("lib/modules")).into_iter().flatten().flatten() {
+                for release in
+                    fs::read_dir(folder.join("lib/modules")).into_iter().flatten().flatten()
+                {
                     found.extend(modules_below(&release.path().join("kernel"), module));
                 }
             }

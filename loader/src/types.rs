@@ -60,7 +60,25 @@ impl Source for Kernel {
     }
 }
 
+/// A kernel's own types alone: where a program runs, symbols have no say.
+struct OwnTypes(Kernel);
+
+impl Source for OwnTypes {
+    fn btf(&self, module: Option<&str>) -> io::Result<Vec<u8>> {
+        self.0.btf(module)
+    }
+
+    fn name(&self) -> String {
+        self.0.name()
+    }
+}
+
 impl Kernel {
+    /// Its types without what debug symbols would add.
+    pub fn own_types(self) -> Types {
+        Types::new(Box::new(OwnTypes(self)))
+    }
+
     /// Its types; nothing is read before somebody asks.
     pub fn types(self) -> Types {
         Types::new(Box::new(self))
@@ -81,7 +99,8 @@ fn kernel_files(release: &str) -> Vec<PathBuf> {
 }
 
 fn module_files(release: &str, module: &str) -> Vec<PathBuf> {
-    let mut files = symbols::modules_below(&PathBuf::from(format!("/lib/modules/{release}/kernel")), module);
+    let mut files =
+        symbols::modules_below(&PathBuf::from(format!("/lib/modules/{release}/kernel")), module);
     files.extend(symbols::modules(release, module));
     files
 }

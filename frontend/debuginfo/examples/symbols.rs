@@ -31,7 +31,14 @@ fn main() {
                 Err(error) => format!("{}: {error}", v.name),
             });
             let names: Vec<String> = names.collect();
-            println!("{:#x} {}@{}:{}\n    {}", point.pc, point.function, point.file, point.line, names.join("\n    "));
+            println!(
+                "{:#x} {}@{}:{}\n    {}",
+                point.pc,
+                point.function,
+                point.file,
+                point.line,
+                names.join("\n    ")
+            );
         }
     }
 }

@@ -169,11 +169,10 @@ impl Debug {
         let (index, fresh) = match old {
             Some(index) => (index, None),
             None => {
-                let made = Index::make(&image)
-                    .map_err(|error| DebugError::Damaged {
-                        path: path.clone(),
-                        reason: error.to_string(),
-                    })?;
+                let made = Index::make(&image).map_err(|error| DebugError::Damaged {
+                    path: path.clone(),
+                    reason: error.to_string(),
+                })?;
                 let read = Index::read(made.clone(), &image.build_id).unwrap_or_default();
                 (read, Some(made))
             }

@@ -127,7 +127,8 @@ pub fn ask_everything(bytes: Vec<u8>) {
             Question::Enumerator("RED".to_owned()),
         ];
         for question in questions {
-            let relocation = Relocation { question, path: path.clone(), guards: Vec::new(), known: None };
+            let relocation =
+                Relocation { question, path: path.clone(), guards: Vec::new(), known: None };
             if let Ok(number) = answer(&types, &relocation) {
                 let kind = relocation.slot_kind();
                 assert!(vm_spec::relocation::fits(kind, number), "{relocation}: {number:#x}");

@@ -61,14 +61,19 @@ pub enum TypesError {
     },
 }
 
+/// Debug symbols, or why there are none.
+type Opened = Result<Rc<Debug>, DebugError>;
+/// A type with the build id of the symbols that it comes from.
+type Learnt = (Type, String);
+
 /// Types of a kernel and its modules, read when they are first asked for.
 pub struct Types {
     source: Box<dyn Source>,
     kernel: OnceCell<Result<Arc<Btf>, TypesError>>,
     modules: RefCell<BTreeMap<String, Result<Arc<Btf>, TypesError>>>,
-    debug: RefCell<BTreeMap<Option<String>, Result<Rc<Debug>, DebugError>>>,
+    debug: RefCell<BTreeMap<Option<String>, Opened>>,
     /// Types of what only debug symbols tell of, by module and root.
-    symbols: RefCell<HashMap<(Option<String>, Root), (Type, String)>>,
+    symbols: RefCell<HashMap<(Option<String>, Root), Learnt>>,
 }
 
 impl std::fmt::Debug for Types {
@@ -93,7 +98,7 @@ impl Types {
     ///
     /// # Errors
     /// [`DebugError`].
-    pub fn debug(&self, module: Option<&str>) -> Result<Rc<Debug>, DebugError> {
+    pub fn debug(&self, module: Option<&str>) -> Opened {
         let key = module.map(str::to_owned);
         if let Some(known) = self.debug.borrow().get(&key) {
             return known.clone();
@@ -121,7 +126,7 @@ impl Types {
     }
 
     /// The type of a root, with the build that it is of, if debug symbols told it.
-    pub fn learnt(&self, module: Option<&str>, root: &Root) -> Option<(Type, String)> {
+    pub fn learnt(&self, module: Option<&str>, root: &Root) -> Option<Learnt> {
         let symbols = self.symbols.borrow();
         if symbols.is_empty() {
             return None;
@@ -228,7 +233,6 @@ impl Types {
         module: Option<&str>,
         text: &str,
     ) -> Result<Option<(Type, usize)>, TypesError> {
-        let btf = self.btf(module)?;
         let stars = text.chars().filter(|c| *c == '*').count();
         let words: Vec<&str> = text
             .trim_end_matches(['*', ' '])
@@ -240,6 +244,20 @@ impl Types {
                 (Some(keyword), rest.join(" "))
             }
             _ => (None, words.join(" ")),
+        };
+        let by_symbols = |own: &Types| {
+            let root = Root::Type(text.to_owned());
+            own.told_by_symbols(module, root, |debug| debug.named(wanted, &name))
+        };
+        let btf = match self.btf(module) {
+            Ok(btf) => btf,
+            // A module without types of its own may have symbols.
+            Err(error) => {
+                return match by_symbols(self).filter(|_| module.is_some()) {
+                    Some(ty) => Ok(Some((ty, stars))),
+                    None => Err(error),
+                };
+            }
         };
         // Several types may have the name; a full one is better than a declaration, and
         // a typedef than what has to be asked for by a keyword.
@@ -255,20 +273,53 @@ impl Types {
             Some((rank, *id))
         };
         let best = btf.named(&name).iter().filter_map(rank).min();
-        Ok(best.map(|(_, id)| (Type::new(Arc::clone(&btf), id), stars)))
+        let found = best.map(|(_, id)| Type::new(Arc::clone(&btf), id));
+        Ok(found.or_else(|| by_symbols(self)).map(|ty| (ty, stars)))
     }
 
-    /// The type of a global variable. BTF tells that of few: those of each CPU.
+    /// What debug symbols tell of a root, if they are there and do.
+    fn told_by_symbols(
+        &self,
+        module: Option<&str>,
+        root: Root,
+        find: impl FnOnce(&Debug) -> Result<Option<Type>, DebugError>,
+    ) -> Option<Type> {
+        if let Some((known, _)) = self.learnt(module, &root) {
+            return Some(known);
+        }
+        let debug = self.debug(module).ok()?;
+        let found = find(&debug).ok()??;
+        self.learn(module, root, found.clone(), debug.build_id());
+        Some(found)
+    }
+
+    /// The same where several variables may have the name: the one of a file that is wanted.
+    pub fn variable_of_file(
+        &self,
+        module: Option<&str>,
+        name: &str,
+        has_file: impl Fn(&str) -> bool,
+    ) -> Option<Type> {
+        let root = Root::Variable(name.to_owned());
+        self.told_by_symbols(module, root, |debug| debug.variable_type(name, has_file))
+    }
+
+    /// The type of a global variable. BTF tells that of few, those of each CPU; debug symbols
+    /// of all.
     ///
     /// # Errors
     /// [`TypesError`].
     pub fn variable(&self, module: Option<&str>, name: &str) -> Result<Option<Type>, TypesError> {
-        let btf = self.btf(module)?;
+        let symbols = || self.variable_of_file(module, name, |_| true);
+        let btf = match self.btf(module) {
+            Ok(btf) => btf,
+            Err(error) => return symbols().map(Some).ok_or(error),
+        };
         let found = btf.named(name).into_iter().find_map(|id| match btf.kind(id) {
             Kind::Variable(ty) => Some(ty),
             _ => None,
         });
-        Ok(found.map(|id| Type::new(Arc::clone(&btf), id)))
+        Ok(found.map(|id| Type::new(Arc::clone(&btf), id)).or_else(symbols))
     }
 
     /// Names of all functions of the kernel or module, as they come.

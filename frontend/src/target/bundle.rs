@@ -185,9 +185,10 @@ impl Resolver<'_> {
 
     fn is_composite(&self, name: &str, token: Span, place: &Place) -> bool {
         if let Names::Code(code) = &place.names {
-            let found = self.types(token).ok().and_then(|types| {
-                types.debug(code.module.as_deref()).ok()?.local(code, name).ok()
-            });
+            let found = self
+                .types(token)
+                .ok()
+                .and_then(|types| types.debug(code.module.as_deref()).ok()?.local(code, name).ok());
             return found.is_some_and(|local| matches!(local.ty.shape(), Shape::Composite { .. }));
         }
         let function = self.prototype(token, place).ok().flatten();

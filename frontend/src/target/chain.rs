@@ -16,8 +16,9 @@ use frontend_syntax::Span;
 use frontend_syntax::ast::{
     BinaryOperator, Expression, ExpressionKind, Selector, TargetBase, TargetVariable,
 };
-use vm_spec::ids::RelocationId;
+use frontend_syntax::preprocess::glob;
 use std::rc::Rc;
+use vm_spec::ids::RelocationId;
 use vm_spec::relocation::{Known, Path, Question, Relocation, Root, Step};
 
 /// Where the thing is that a chain has come to.
@@ -139,8 +140,20 @@ impl Resolver<'_> {
             }
             TargetBase::Var { name, module } => {
                 let name = String::from_utf8_lossy(name);
-                let name = name.split('@').next().unwrap_or_default().to_owned();
-                (Root::Variable(name), module_of(module.as_deref()).next())
+                let (name, file) = match name.split_once('@') {
+                    Some((name, file)) => (name.to_owned(), Some(file)),
+                    None => (name.into_owned(), None),
+                };
+                let module = module_of(module.as_deref()).next().or_else(|| place.module.clone());
+                if let (Some(file), Some(types)) = (file, self.types) {
+                    let pattern = format!("*/{file}");
+                    let has_file = |path: &str| {
+                        path == file || glob(pattern.as_bytes(), format!("/{path}").as_bytes())
+                    };
+                    // What it finds is known from here on.
+                    let _ = types.variable_of_file(module.as_deref(), &name, has_file);
+                }
+                (Root::Variable(name), module)
             }
             TargetBase::Cast { kind, module, .. } => {
                 let name = String::from_utf8_lossy(kind).into_owned();

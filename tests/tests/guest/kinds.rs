@@ -190,7 +190,10 @@ fn refusals(guest: &mut Guest) -> Result<(), String> {
         ("kernel.statement(0xffffffff81000001).absolute", "registration error"),
         ("perf.hw.cpu_cycles", "registration error"),
         ("process(\"/bin/ls\").function(\"main\")", "user-space probes are not there yet"),
-        ("kernel.function(\"vfs_read\").inline", "inlined functions, statements by line, labels and callees need debug symbols: no debug symbols of the running kernel are here: install the package linux-image-"),
+        (
+            "kernel.function(\"vfs_read\").inline",
+            "inlined functions, statements by line, labels and callees need debug symbols: no debug symbols of the running kernel are here: install the package linux-image-",
+        ),
         ("netfilter.hook(\"NF_X\").pf(\"NFPROTO_IPV4\")", "unknown hook 'NF_X' of NFPROTO_IPV4"),
         ("timer.s(0)", "timer interval must be greater than 0"),
     ] {

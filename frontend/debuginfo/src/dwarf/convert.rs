@@ -18,13 +18,32 @@ const MAX_TYPES: usize = 200_000;
 enum Made {
     /// Nothing, or something that cannot be had.
     Void,
-    Integer { name: String, bytes: u32, signed: bool },
+    Integer {
+        name: String,
+        bytes: u32,
+        signed: bool,
+    },
     Pointer(u32),
     Constant(u32),
-    Typedef { name: String, of: u32 },
-    Array { element: u32, count: u32 },
-    Composite { union: bool, name: String, bytes: u32, members: Vec<(String, u32, u32, u32)> },
-    Enumeration { name: String, values: Vec<(String, i64)>, bytes: u32 },
+    Typedef {
+        name: String,
+        of: u32,
+    },
+    Array {
+        element: u32,
+        count: u32,
+    },
+    Composite {
+        union: bool,
+        name: String,
+        bytes: u32,
+        members: Vec<(String, u32, u32, u32)>,
+    },
+    Enumeration {
+        name: String,
+        values: Vec<(String, i64)>,
+        bytes: u32,
+    },
     Forward(String),
     Function,
 }
@@ -41,11 +60,7 @@ struct Converter<'r, 'a> {
 }
 
 /// The type at an entry of the reader's unit.
-pub(super) fn convert(
-    reader: &Reader<'_>,
-    entry: usize,
-    base: Option<&Arc<Btf>>,
-) -> Reading<Type> {
+pub(super) fn convert(reader: &Reader<'_>, entry: usize, base: Option<&Arc<Btf>>) -> Reading<Type> {
     let mut builder = base.map_or_else(Builder::default, |base| Builder::on(base));
     let first = builder.next_number();
     let mut converter = Converter {
@@ -110,7 +125,8 @@ impl<'a> Converter<'_, 'a> {
         }
         let size = entry.attr_value(constants::DW_AT_byte_size).and_then(|v| v.udata_value());
         let is_declaration = entry.has_attr(constants::DW_AT_declaration);
-        let has_size = |bytes: u32| size == Some(bytes.into()) || (size.is_none() && is_declaration);
+        let has_size =
+            |bytes: u32| size == Some(bytes.into()) || (size.is_none() && is_declaration);
         let is_same = |id: &u32| match (base.kind(*id), entry.tag()) {
             (Kind::Composite { union: false, size, .. }, constants::DW_TAG_structure_type)
             | (Kind::Composite { union: true, size, .. }, constants::DW_TAG_union_type)
@@ -189,7 +205,7 @@ impl<'a> Converter<'_, 'a> {
 
     /// The children of an entry that have a tag.
     fn children(&self, at: usize, tag: DwTag) -> Reading<Vec<usize>> {
-        let within = at.checked_sub(self.reader.offset).unwrap_or_default();
+        let within = at.saturating_sub(self.reader.offset);
         let mut tree = self.reader.unit.entries_tree(Some(gimli::UnitOffset(within)))?;
         let mut children = tree.root()?.children();
         let mut found = Vec::new();

@@ -199,9 +199,9 @@ fn build_id(elf: &object::File<'_>, path: &str) -> Result<String, DebugError> {
 fn anchor(elf: &object::File<'_>) -> Option<u64> {
     let named = elf.symbols().find(|symbol| symbol.name() == Ok(ANCHOR));
     // Test objects have none: there, the first section of code will do.
-    named.map(|symbol| symbol.address()).or_else(|| {
-        elf.section_by_name(".text").map(|section| section.address())
-    })
+    named
+        .map(|symbol| symbol.address())
+        .or_else(|| elf.section_by_name(".text").map(|section| section.address()))
 }
 
 /// A section with the addresses that the linker has left open.
@@ -248,9 +248,7 @@ fn hexadecimal(bytes: &[u8]) -> String {
 /// The build id among ELF notes, as /sys/kernel/notes has them.
 pub fn build_id_of_notes(notes: &[u8]) -> Option<String> {
     const BUILD_ID: u32 = 3;
-    let word = |at: usize| {
-        notes.get(at..)?.first_chunk().map(|chunk| u32::from_le_bytes(*chunk))
-    };
+    let word = |at: usize| notes.get(at..)?.first_chunk().map(|chunk| u32::from_le_bytes(*chunk));
     let mut at = 0usize;
     loop {
         let (name, length, kind) = (word(at)?, word(at + 4)?, word(at + 8)?);

@@ -135,9 +135,9 @@ impl Debug {
             let around = covered.iter().rev().filter(|function| function.has(pc));
             let around: Vec<usize> = around.map(|function| function.position).collect();
             for &function in &around {
-                names.entry(function).or_insert_with(|| {
-                    row_at(reader, unit.nodes.get(function)?.offset)
-                });
+                names
+                    .entry(function)
+                    .or_insert_with(|| row_at(reader, unit.nodes.get(function)?.offset));
             }
             let Some(function) = owner(&around, &names, line, pattern) else { continue };
             let Some(row) = names.get(&function).and_then(Option::as_ref) else { continue };

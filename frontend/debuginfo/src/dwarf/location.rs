@@ -227,10 +227,8 @@ fn joined(mut pieces: Vec<(Found, u64)>, size: Option<u64>) -> Found {
             _ => return Found::Unreadable("is in several places"),
         };
         let mask = 1u64.checked_shl(bits as u32).map_or(u64::MAX, |bit| bit - 1);
-        let part =
-            Formula::binary(Operator::And, part, Formula::Constant(mask.cast_signed()));
-        let part =
-            Formula::binary(Operator::ShiftLeft, part, Formula::Constant(at.cast_signed()));
+        let part = Formula::binary(Operator::And, part, Formula::Constant(mask.cast_signed()));
+        let part = Formula::binary(Operator::ShiftLeft, part, Formula::Constant(at.cast_signed()));
         value = Formula::binary(Operator::Or, value, part);
         at += bits;
     }
@@ -276,21 +274,18 @@ impl Machine<'_, '_> {
                 let address = self.reader.dwarf.address(&self.reader.unit, *index)?;
                 on(self, Formula::Image(address))
             }
-            Operation::PlusConstant { value } => {
-                self.with_top(|top| {
-                    let more = Formula::Constant(value.cast_signed());
-                    Formula::binary(Operator::Add, top, more)
-                })
-            }
+            Operation::PlusConstant { value } => self.with_top(|top| {
+                let more = Formula::Constant(value.cast_signed());
+                Formula::binary(Operator::Add, top, more)
+            }),
             Operation::Deref { size, space: false, .. } if matches!(size, 1 | 2 | 4 | 8) => {
                 self.with_top(|top| Formula::Load(Box::new(top), *size))
             }
-            Operation::Neg => self.with_top(|top| {
-                Formula::binary(Operator::Subtract, Formula::Constant(0), top)
-            }),
-            Operation::Not => self.with_top(|top| {
-                Formula::binary(Operator::ExclusiveOr, top, Formula::Constant(-1))
-            }),
+            Operation::Neg => {
+                self.with_top(|top| Formula::binary(Operator::Subtract, Formula::Constant(0), top))
+            }
+            Operation::Not => self
+                .with_top(|top| Formula::binary(Operator::ExclusiveOr, top, Formula::Constant(-1))),
             Operation::Plus => self.join(Operator::Add),
             Operation::Minus => self.join(Operator::Subtract),
             Operation::Mul => self.join(Operator::Multiply),

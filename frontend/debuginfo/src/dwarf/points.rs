@@ -119,13 +119,7 @@ impl Debug {
         Ok(found)
     }
 
-    pub(super) fn point(
-        &self,
-        row: &FunctionRow,
-        unit: usize,
-        scope: usize,
-        pc: u64,
-    ) -> CodePoint {
+    pub(super) fn point(&self, row: &FunctionRow, unit: usize, scope: usize, pc: u64) -> CodePoint {
         CodePoint {
             module: self.module.clone(),
             pc,
@@ -204,7 +198,8 @@ impl Debug {
                 let Some(node) = unit.nodes.get(n) else { continue };
                 let entry = reader.entry(node.offset)?;
                 if node.tag == constants::DW_TAG_inlined_subroutine {
-                    let origin = reader.reference(entry.attr_value(constants::DW_AT_abstract_origin));
+                    let origin =
+                        reader.reference(entry.attr_value(constants::DW_AT_abstract_origin));
                     let Some(row) = origin.and_then(|o| row_at(&reader, o)) else { continue };
                     if !(wanted.has_name(&row.name) && wanted.has_file(&row.file)) {
                         continue;
@@ -278,10 +273,7 @@ impl Debug {
     }
 
     /// The tree of a point's unit, and what reads its entries.
-    pub(super) fn both(
-        &self,
-        point: &CodePoint,
-    ) -> Reading<(std::rc::Rc<Unit>, Reader<'_>)> {
+    pub(super) fn both(&self, point: &CodePoint) -> Reading<(std::rc::Rc<Unit>, Reader<'_>)> {
         Ok((self.unit(point.unit)?, Reader::new(self.image.dwarf(), point.unit)?))
     }
 }

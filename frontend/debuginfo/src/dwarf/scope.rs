@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The variables that can be named at an instruction.
 
-use super::location::{Formula, Frame, Found, find};
+use super::location::{Formula, Found, Frame, find};
 use super::points::is_function;
 use super::unit::{Entry, Reader, Unit};
 use super::{CodePoint, Debug, DebugError, Reading, convert};
@@ -59,7 +59,9 @@ pub enum LocalError {
         function: String,
     },
     /// It is somewhere at other addresses, but not here.
-    #[error("not accessible at this address (pc: {pc:#x}): '{name}' of {function}; it is at {elsewhere}")]
+    #[error(
+        "not accessible at this address (pc: {pc:#x}): '{name}' of {function}; it is at {elsewhere}"
+    )]
     NotHere {
         /// The variable.
         name: String,
@@ -192,7 +194,8 @@ impl Debug {
             _ => None,
         };
         let rows = self.index.types(name);
-        let best = rows.iter().filter_map(|row| Some((rank(row.tag)?, row))).min_by_key(|(r, _)| *r);
+        let best =
+            rows.iter().filter_map(|row| Some((rank(row.tag)?, row))).min_by_key(|(r, _)| *r);
         let Some((_, row)) = best else { return Ok(None) };
         let convert = || {
             let reader = Reader::new(self.image.dwarf(), row.unit)?;
@@ -229,9 +232,8 @@ impl Debug {
             unit.nodes.get(*n).is_some_and(|node| node.tag == constants::DW_TAG_subprogram)
         };
         let at = unit.position(point.scope);
-        let function = at.and_then(|at| {
-            std::iter::once(at).chain(unit.ancestors(at)).find(is_real)
-        });
+        let function =
+            at.and_then(|at| std::iter::once(at).chain(unit.ancestors(at)).find(is_real));
         let base = match function.and_then(|n| unit.nodes.get(n)) {
             Some(node) => reader
                 .entry(node.offset)?

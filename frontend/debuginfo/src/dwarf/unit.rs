@@ -149,7 +149,7 @@ impl<'a> Reader<'a> {
         let mut at = entry.clone();
         for _ in 0..MAX_REFERENCES {
             if let Some(attribute) = at.attr(name) {
-                return Some(attribute.clone());
+                return Some(*attribute);
             }
             let next = self
                 .reference(at.attr_value(constants::DW_AT_abstract_origin))
@@ -190,7 +190,7 @@ impl<'a> Reader<'a> {
         let low = low.and_then(|value| self.dwarf.attr_address(&self.unit, value).ok().flatten());
         let low = low.or_else(|| self.ranges(entry).first().map(|range| range.start));
         let Some(value) = entry.attr_value(constants::DW_AT_entry_pc) else { return low };
-        if let Ok(Some(address)) = self.dwarf.attr_address(&self.unit, value.clone()) {
+        if let Ok(Some(address)) = self.dwarf.attr_address(&self.unit, value) {
             return Some(address);
         }
         // An offset from the first address.

@@ -208,7 +208,7 @@ pub(super) fn functions(
         // The name is in the symbol table, unless the compiler has changed it with the way
         // in which the function is called.
         let types = point.1.and_then(|types| types.functions(module, &wanted.name).ok());
-        if whole.is_empty() || types.is_some_and(|known| known.is_empty()) {
+        if whole.is_empty() || types.is_none_or(|known| known.is_empty()) {
             found.extend(texts(point, &debug, whole, text));
         } else {
             found.extend(own(wanted.name.clone()));
@@ -236,7 +236,8 @@ fn of_file(
     let mut found = Vec::new();
     let mut done = BTreeSet::new();
     for code in whole {
-        let anywhere = FunctionPattern { name: code.function.clone(), file: None, ..wanted.clone() };
+        let anywhere =
+            FunctionPattern { name: code.function.clone(), file: None, ..wanted.clone() };
         let is_only = debug
             .functions(&anywhere)
             .is_ok_and(|all| all.iter().filter(|other| !other.inlined).count() == 1);
@@ -292,9 +293,7 @@ pub(super) fn statement(point: &Arguments<'_>, module: Option<&str>) -> Points {
         return Err(no_lines(&debug, &wanted));
     }
     let suffix = if nearest { ".nearest" } else { "" };
-    Ok(texts(point, &debug, all, |code| {
-        format!("{scope}.statement(\"{}\"){suffix}", place(code))
-    }))
+    Ok(texts(point, &debug, all, |code| format!("{scope}.statement(\"{}\"){suffix}", place(code))))
 }
 
 /// Where there are instructions instead.

@@ -69,7 +69,9 @@ fn function(point: &Arguments<'_>, module: Option<String>, at: usize) -> Points 
     };
     if kind == ProbeKind::FunctionEntry && !exported && point.name(0) != "kprobe" {
         let with_copies = !only_calls;
-        if let Some(found) = code::functions(point, module.as_deref(), &given, at, with_copies, &own)? {
+        if let Some(found) =
+            code::functions(point, module.as_deref(), &given, at, with_copies, &own)?
+        {
             return Ok(found);
         }
     }
@@ -80,9 +82,8 @@ fn function(point: &Arguments<'_>, module: Option<String>, at: usize) -> Points 
         None if given.contains(':') => Err(needs_symbols()),
         None => Ok(own(given)),
         Some((name, file)) if file.contains(':') || name.contains(['*', '?', '[']) => {
-            code::names(point, module.as_deref(), &given, at).map(|names| {
-                names.into_iter().flat_map(own).collect()
-            })
+            code::names(point, module.as_deref(), &given, at)
+                .map(|names| names.into_iter().flat_map(own).collect())
         }
         Some((name, _)) => Ok(own(name.to_owned())),
     }

@@ -77,9 +77,9 @@ pub(super) fn make(image: &Image) -> Reading<Vec<u8>> {
         let running: Vec<_> = (1..threads).map(|n| scope.spawn(move || work(n))).collect();
         let mut parts = vec![work(0)];
         // A thread that panicked has found nothing; the panic has been told.
-        parts.extend(running.into_iter().map(|thread| {
-            thread.join().unwrap_or(Err(gimli::Error::Io))
-        }));
+        parts.extend(
+            running.into_iter().map(|thread| thread.join().unwrap_or(Err(gimli::Error::Io))),
+        );
         parts
     });
     let parts: Vec<Found> = parts.into_iter().collect::<Reading<_>>()?;
@@ -117,7 +117,7 @@ impl Found {
                     own.names.number(&reader.file(facts.file).unwrap_or_default())
                 })
             };
-            let name = match facts.name.clone() {
+            let name = match facts.name {
                 Some(value) => {
                     let text = reader.dwarf.attr_string(&reader.unit, value)?;
                     Some(self.names.number(&text.to_string_lossy()))
@@ -228,14 +228,20 @@ fn write(parts: Vec<Found>, build_id: &str) -> Vec<u8> {
             offsets.get(name).copied().unwrap_or(0)
         };
         let [functions, instances, types, variables] = &mut tables;
-        functions.extend(found.functions.iter().map(|&[name, file, a, b, c, d]| {
-            [offset(name), offset(file), a, b, c, d]
-        }));
+        functions.extend(
+            found
+                .functions
+                .iter()
+                .map(|&[name, file, a, b, c, d]| [offset(name), offset(file), a, b, c, d]),
+        );
         instances.extend(&found.instances);
         types.extend(found.types.iter().map(|&[name, a, b, c, ..]| [offset(name), a, b, c, 0, 0]));
-        variables.extend(found.variables.iter().map(|&[name, a, b, file, ..]| {
-            [offset(name), a, b, offset(file), 0, 0]
-        }));
+        variables.extend(
+            found
+                .variables
+                .iter()
+                .map(|&[name, a, b, file, ..]| [offset(name), a, b, offset(file), 0, 0]),
+        );
     }
     for table in &mut tables {
         table.sort_unstable();
