@@ -15,7 +15,7 @@ RELEASE := target/$(TARGET)/release
 STATIC := CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static"
 DEMO_LOAD := while :; do /bin/busybox ls /proc; /bin/busybox cat /proc/version; done
 
-.PHONY: chaos faults help demo test setup build module guest bench examples examples-run reference check unit guest-test install install-programs test-install fuzz differential oracle clean
+.PHONY: chaos dwarf-check faults help demo test setup build module guest bench examples examples-run reference check unit guest-test install install-programs test-install fuzz differential oracle clean
 
 help:
 	@echo "make demo       boot a 6.1 kernel and run tests/demo.stp there"
@@ -26,6 +26,7 @@ help:
 	@echo "make examples   compiles Debian's SystemTap examples for 6.1 and 6.12, says why not (EXAMPLE=name for some)"
 	@echo "make examples-run   runs them in guests under a load and checks what they print"
 	@echo "make reference  says which functions and probes of SystemTap's reference the tapset lacks"
+	@echo "make dwarf-check   BTF against the debug symbols of 6.1 (fetches 280 MB), and scripts that need them"
 	@echo "make fuzz       every fuzz target for 10 minutes (FUZZ=script for one, FUZZ_SECONDS=60)"
 	@echo "make differential   100000 random programs, compiled and evaluated (PROGRAMS=1000)"
 	@echo "make oracle     our accept and reject cases, put to Debian's stap"
@@ -87,6 +88,11 @@ reference: build
 examples-run: setup build module
 	@bash tests/setup/examples.sh
 	@$(RELEASE)/example-runs $(EXAMPLE)
+
+# Apart from the tests for the size of the symbols' package.
+dwarf-check: setup build module
+	@bash tests/setup/debug-symbols.sh 6.1
+	@$(RELEASE)/dwarf-check 6.1 target/debug-symbols/6.1/vmlinux
 
 # The short form of both is part of the tests.
 FUZZ_SECONDS ?= 600

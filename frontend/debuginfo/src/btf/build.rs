@@ -140,6 +140,16 @@ impl Builder {
         self.ty("", kind::CONST, 0, false, of)
     }
 
+    /// The type, `volatile`.
+    pub fn volatile(&mut self, of: u32) -> u32 {
+        self.ty("", kind::VOLATILE, 0, false, of)
+    }
+
+    /// The type, `restrict`.
+    pub fn restricted(&mut self, of: u32) -> u32 {
+        self.ty("", kind::RESTRICT, 0, false, of)
+    }
+
     /// The type, with a tag.
     pub fn tagged(&mut self, tag: &str, of: u32) -> u32 {
         self.ty(tag, kind::TYPE_TAG, 0, false, of)

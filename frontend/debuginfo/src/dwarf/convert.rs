@@ -25,6 +25,8 @@ enum Made {
     },
     Pointer(u32),
     Constant(u32),
+    Volatile(u32),
+    Restricted(u32),
     Typedef {
         name: String,
         of: u32,
@@ -45,7 +47,10 @@ enum Made {
         bytes: u32,
     },
     Forward(String),
-    Function,
+    Function {
+        returns: u32,
+        parameters: Vec<u32>,
+    },
 }
 
 struct Converter<'r, 'a> {
@@ -158,10 +163,11 @@ impl<'a> Converter<'_, 'a> {
             constants::DW_TAG_pointer_type | constants::DW_TAG_reference_type => {
                 Made::Pointer(self.inner(&entry)?)
             }
-            constants::DW_TAG_const_type
-            | constants::DW_TAG_volatile_type
-            | constants::DW_TAG_restrict_type
-            | constants::DW_TAG_atomic_type => Made::Constant(self.inner(&entry)?),
+            constants::DW_TAG_const_type => Made::Constant(self.inner(&entry)?),
+            constants::DW_TAG_volatile_type | constants::DW_TAG_atomic_type => {
+                Made::Volatile(self.inner(&entry)?)
+            }
+            constants::DW_TAG_restrict_type => Made::Restricted(self.inner(&entry)?),
             constants::DW_TAG_typedef => Made::Typedef { name, of: self.inner(&entry)? },
             constants::DW_TAG_array_type => self.array(at, &entry)?,
             constants::DW_TAG_structure_type | constants::DW_TAG_union_type
@@ -177,7 +183,17 @@ impl<'a> Converter<'_, 'a> {
             constants::DW_TAG_enumeration_type => {
                 Made::Enumeration { name, values: self.values(at)?, bytes: bytes.unwrap_or(4) }
             }
-            constants::DW_TAG_subroutine_type => Made::Function,
+            constants::DW_TAG_subroutine_type => {
+                let mut parameters = Vec::new();
+                for child in self.children(at, constants::DW_TAG_formal_parameter)? {
+                    parameters.push(self.inner(&self.reader.entry(child)?)?);
+                }
+                // More that are not declared are a parameter of no type.
+                if !self.children(at, constants::DW_TAG_unspecified_parameters)?.is_empty() {
+                    parameters.push(0);
+                }
+                Made::Function { returns: self.inner(&entry)?, parameters }
+            }
             _ => Made::Void,
         })
     }
@@ -286,6 +302,8 @@ fn write(builder: &mut Builder, made: &Made) {
         }
         Made::Pointer(to) => builder.pointer(*to),
         Made::Constant(of) => builder.constant(*of),
+        Made::Volatile(of) => builder.volatile(*of),
+        Made::Restricted(of) => builder.restricted(*of),
         Made::Typedef { name, of } => builder.typedef(name, *of),
         Made::Array { element, count } => builder.array(*element, *count),
         Made::Composite { union, name, bytes, members } => {
@@ -313,6 +331,10 @@ fn write(builder: &mut Builder, made: &Made) {
             builder.enumeration_of(name, *bytes, &values)
         }
         Made::Forward(name) => builder.forward(name),
-        Made::Function => builder.prototype(0, &[]),
+        Made::Function { returns, parameters } => {
+            let parameters: Vec<(&str, u32)> =
+                parameters.iter().take(usize::from(u16::MAX)).map(|ty| ("", *ty)).collect();
+            builder.prototype(*returns, &parameters)
+        }
     };
 }

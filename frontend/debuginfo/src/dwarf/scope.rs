@@ -110,6 +110,38 @@ impl Debug {
         Ok(found)
     }
 
+    /// The names and types of a function's parameters, in their order, whether they can be
+    /// read or not.
+    ///
+    /// # Errors
+    /// [`DebugError::Damaged`].
+    pub fn parameters(&self, function: &CodePoint) -> Result<Vec<(String, String)>, DebugError> {
+        self.parameters_of(function).map_err(|error| self.damaged(error))
+    }
+
+    fn parameters_of(&self, function: &CodePoint) -> Reading<Vec<(String, String)>> {
+        let (unit, reader) = self.both(function)?;
+        // Copies have their parameters in any order; what they are copies of has not.
+        let mut at = function.scope;
+        for _ in 0..MAX_BLOCKS {
+            let origin = reader.entry(at)?.attr_value(constants::DW_AT_abstract_origin);
+            let Some(origin) = reader.reference(origin) else { break };
+            at = origin;
+        }
+        let Some(position) = unit.position(at) else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        for n in unit.children(position) {
+            let Some(node) = unit.nodes.get(n) else { continue };
+            if node.tag == constants::DW_TAG_formal_parameter {
+                let entry = reader.entry(node.offset)?;
+                let ty = self.type_of(&reader, &entry)?;
+                let ty = ty.map_or("void".to_owned(), |ty| ty.text());
+                found.push((reader.name(&entry).unwrap_or_default(), ty));
+            }
+        }
+        Ok(found)
+    }
+
     /// Where and what a variable is.
     ///
     /// # Errors
