@@ -9,6 +9,9 @@ use std::sync::Arc;
 /// Registers that pass integers and addresses.
 const REGISTERS: usize = 6;
 
+/// How the functions behind system calls are called.
+const SYSTEM_CALLS: [&str; 3] = ["__x64_sys_", "__ia32_sys_", "__ia32_compat_sys_"];
+
 /// Where an argument is when the function is entered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
@@ -62,6 +65,18 @@ impl Function {
             })
             .collect();
         Some(Function { arguments, returns: Type::new(Arc::clone(btf), returns), variadic })
+    }
+
+    /// Of a system call that a kernel can be built without, BTF may tell what the stub is
+    /// like that stands in for it, which does not use its parameter. The call itself takes the
+    /// registers, like all others.
+    pub(crate) fn name_registers(&mut self, name: &str) {
+        if SYSTEM_CALLS.iter().any(|prefix| name.starts_with(prefix))
+            && let [registers] = self.arguments.as_mut_slice()
+            && registers.name == "__unused"
+        {
+            registers.name = "regs".to_owned();
+        }
     }
 
     /// The parameter of this name.

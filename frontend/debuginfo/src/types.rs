@@ -185,7 +185,8 @@ impl Types {
         }
         let mut found: Vec<Function> = Vec::new();
         for id in prototypes {
-            let Some(function) = Function::new(&btf, id) else { continue };
+            let Some(mut function) = Function::new(&btf, id) else { continue };
+            function.name_registers(name);
             if !found.contains(&function) {
                 found.push(function);
             }

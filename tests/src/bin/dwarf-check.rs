@@ -37,7 +37,7 @@ fn run() -> Result<bool, Failure> {
     let usage = "usage: dwarf-check SERIES VMLINUX";
     let mut words = std::env::args().skip(1);
     let series: Series = words.next().ok_or(usage)?.parse()?;
-    let vmlinux = PathBuf::from(words.next().ok_or(usage)?);
+    let vmlinux = PathBuf::from(words.next().ok_or(usage)?).canonicalize()?;
     let start = Instant::now();
     let symbols = Kernel::File(vmlinux.clone()).types();
     let debug = symbols.debug(None)?;
