@@ -112,7 +112,7 @@ fn anchor() -> Result<u64, PlaceError> {
     let mut file = BufReader::with_capacity(1 << 16, file);
     let mut line = String::new();
     while file.read_line(&mut line).map_err(|_| hidden())? > 0 {
-        if let Some(entry) = Entry::parse(&line).filter(|entry| entry.name == ANCHOR) {
+        if let Some(entry) = Entry::parse(line.trim_end()).filter(|entry| entry.name == ANCHOR) {
             return entry.address().filter(|address| *address != 0).ok_or_else(hidden);
         }
         line.clear();

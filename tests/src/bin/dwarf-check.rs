@@ -117,7 +117,7 @@ const SCRIPTS: [Script; 6] = [
     Script {
         name: "statement",
         text: r#"global n
-            probe kernel.statement("vfs_read@fs/read_write.c+18").nearest {
+            probe kernel.statement("vfs_read@fs/read_write.c+25").nearest {
                 if (pid() == target() && $ret == 5 && kernel_string($file->f_path->dentry->d_name->name) == "five") n++
             }
             probe end { println(n > 0 ? "read 5" : "nothing") }"#,
