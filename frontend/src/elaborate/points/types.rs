@@ -133,7 +133,7 @@ mod tests {
             let Some(Item::Probe(probe)) = parsed.script.items.first() else {
                 panic!("{point} is no probe point")
             };
-            let found = resolve(&probe.points[0]).map_err(|reason| reason.message);
+            let found = resolve(&probe.points[0], None).map_err(|reason| reason.message);
             assert!(
                 found.as_ref().is_ok_and(|found| !found.is_empty()),
                 "{point}: {:?}",
