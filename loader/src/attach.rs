@@ -5,8 +5,8 @@
 mod modules;
 mod symbols;
 
-use crate::places::{PlaceError, address};
 use crate::relocate::Relocated;
+use crate::relocate::places::{PlaceError, address};
 use std::fs;
 use symbols::{Symbol, Symbols, Wanted};
 use vm_spec::blob::{AttachSpec, Blob, DataPlace, ProbePoint, Sampling};

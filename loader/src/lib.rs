@@ -9,8 +9,6 @@
 //! attach     probe points -> attach records of this kernel
 //! listing    (stap only) -l and -L
 //! types      where the types of a kernel are
-//! symbols    where its debug symbols are; mapped, not read
-//! places     places in the image of one build -> addresses of this kernel
 //! relocate   relocations -> numbers of this kernel
 //! device     /dev/stapvm: ioctls and mapped rings; all `unsafe` of this crate
 //! ring       records of all rings in their order
@@ -33,15 +31,12 @@ pub mod histogram;
 pub mod kallsyms;
 pub mod library;
 pub mod listing;
-mod mapped;
 pub mod options;
 pub mod output;
-pub mod places;
 pub mod program;
 pub mod relocate;
 pub mod ring;
 pub mod session;
 pub mod sink;
-pub mod symbols;
 pub mod types;
 pub mod user;

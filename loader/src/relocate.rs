@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The relocations of a program, answered for this kernel.
 
-use crate::places::{PlaceError, address, check_build};
+pub mod places;
+
 use debuginfo::{PathError, Types, answer};
+use places::{PlaceError, address, check_build};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -74,6 +76,8 @@ impl Relocated {
 /// # Errors
 /// [`RelocateError`] names the probe and what it needs.
 pub fn relocate(blob: &Blob, types: &Types) -> Result<Relocated, RelocateError> {
+    // What symbols told is in the program; where it runs, they have no say.
+    types.ignore_symbols();
     let mut answers =
         Answers { relocations: &blob.relocations, types, known: BTreeMap::new(), addresses: None };
     // A slot that nobody needs holds 0, which every kind of slot may hold.

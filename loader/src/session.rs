@@ -115,7 +115,7 @@ pub fn run(blob: &Blob, options: &RunOptions) -> Result<Ended, RunError> {
     let image = verified.image();
     catch_signals()?;
     let mut device = Device::open()?;
-    let relocated = relocate(blob, &Kernel::Running.own_types())?;
+    let relocated = relocate(blob, &Kernel::Running.types())?;
     for dropped in &relocated.dropped {
         let point = blob.points.get(dropped.point).map_or("?", |point| point.text.as_str());
         eprintln!("WARNING: probe {point} is left out: {}", dropped.reason);

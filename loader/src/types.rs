@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Where the types of a kernel are.
+//! Where the types of a kernel are, and its debug symbols.
 
-use crate::mapped::map;
-use crate::symbols;
+mod mapped;
+pub mod symbols;
+
 use debuginfo::dwarf::{DebugError, DebugFile};
 use debuginfo::{Source, Types, elf};
+use mapped::map;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -60,25 +62,7 @@ impl Source for Kernel {
     }
 }
 
-/// A kernel's own types alone: where a program runs, symbols have no say.
-struct OwnTypes(Kernel);
-
-impl Source for OwnTypes {
-    fn btf(&self, module: Option<&str>) -> io::Result<Vec<u8>> {
-        self.0.btf(module)
-    }
-
-    fn name(&self) -> String {
-        self.0.name()
-    }
-}
-
 impl Kernel {
-    /// Its types without what debug symbols would add.
-    pub fn own_types(self) -> Types {
-        Types::new(Box::new(OwnTypes(self)))
-    }
-
     /// Its types; nothing is read before somebody asks.
     pub fn types(self) -> Types {
         Types::new(Box::new(self))

@@ -59,7 +59,7 @@ pub fn run(blob: &Blob, options: &RunOptions) -> Result<Ended, RunError> {
         points: blob.points.iter().filter(|p| is_here(&p.attach)).cloned().collect(),
         ..blob.clone()
     };
-    let relocated = relocate(&here, &Kernel::Running.own_types())?;
+    let relocated = relocate(&here, &Kernel::Running.types())?;
     let records = plan(&here, &image, &relocated)?.records;
     let out = BufWriter::with_capacity(1 << 16, open_output(options)?);
     let mut run = UserRun {

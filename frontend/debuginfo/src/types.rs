@@ -5,7 +5,7 @@ use crate::btf::{Btf, BtfError, Kind};
 use crate::dwarf::{Debug, DebugError, DebugFile};
 use crate::function::Function;
 use crate::ty::Type;
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -74,6 +74,7 @@ pub struct Types {
     debug: RefCell<BTreeMap<Option<String>, Opened>>,
     /// Types of what only debug symbols tell of, by module and root.
     symbols: RefCell<HashMap<(Option<String>, Root), Learnt>>,
+    only_btf: Cell<bool>,
 }
 
 impl std::fmt::Debug for Types {
@@ -91,7 +92,13 @@ impl Types {
             modules: RefCell::default(),
             debug: RefCell::default(),
             symbols: RefCell::default(),
+            only_btf: Cell::new(false),
         }
+    }
+
+    /// From here on nobody is asked but BTF.
+    pub fn ignore_symbols(&self) {
+        self.only_btf.set(true);
     }
 
     /// The debug symbols of the kernel or of a module.
@@ -108,7 +115,11 @@ impl Types {
         opened
     }
 
-    fn open_debug(&self, module: Option<&str>) -> Result<Rc<Debug>, DebugError> {
+    fn open_debug(&self, module: Option<&str>) -> Opened {
+        if self.only_btf.get() {
+            let advice = "they are not asked where programs run".to_owned();
+            return Err(DebugError::Missing { what: self.name(), advice });
+        }
         let file = self.source.debug(module)?;
         // Without BTF, all types come from the symbols.
         let base = self.btf(None).ok();

@@ -4,7 +4,7 @@
 //! instruction, so build ids are compared first.
 
 use crate::kallsyms::Entry;
-use crate::symbols::running_build_id;
+use crate::types::symbols::running_build_id;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::Path;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Where debug symbols are, and where the index that is made of them is kept.
 
-use crate::mapped::map;
-use crate::types::Kernel;
+use super::Kernel;
+use super::mapped::map;
 use debuginfo::dwarf::{DebugError, DebugFile, build_id_of_notes};
 use std::fs;
 use std::path::{Path, PathBuf};
