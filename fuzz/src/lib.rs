@@ -10,6 +10,7 @@
 //! record   output of a handler: its reader
 //! btf      types of a kernel: their reader, and walks through them
 //! elf      an object file: what finds the types in it
+//! dwarf    an object file: what reads the debug symbols in it
 //! ```
 //! Each is a plain function that panics if something is wrong. The binaries of this
 //! package give them to libFuzzer (`make fuzz`); `tests/short.rs` calls them with
@@ -22,7 +23,7 @@ pub mod seeds;
 
 use frontend_syntax::Environment;
 
-pub use program::{blob, btf, elf, image, record};
+pub use program::{blob, btf, dwarf, elf, image, record};
 pub use scripts::{regex, script, syntax};
 
 /// The kernel that scripts are compiled for.
@@ -42,7 +43,7 @@ impl Environment for Kernel {
 pub type Property = fn(&[u8]);
 
 /// All of them, by name.
-pub const TARGETS: [(&str, Property); 8] = [
+pub const TARGETS: [(&str, Property); 9] = [
     ("syntax", syntax),
     ("script", script),
     ("regex", regex),
@@ -51,4 +52,5 @@ pub const TARGETS: [(&str, Property); 8] = [
     ("record", record),
     ("btf", btf),
     ("elf", elf),
+    ("dwarf", dwarf),
 ];

@@ -2,7 +2,7 @@
 //! Properties of what programs consist of.
 
 use debuginfo::elf::btf_of;
-use debuginfo::oracle::{ask_everything, sample};
+use debuginfo::oracle::{ask_everything, ask_symbols, sample};
 use vm_core::map;
 use vm_host::{Session, World};
 use vm_spec::blob::Blob;
@@ -79,4 +79,9 @@ pub fn elf(data: &[u8]) {
     if let Ok(bytes) = btf_of(&file) {
         ask_everything(bytes.to_vec());
     }
+}
+
+/// Any bytes: an object file with debug symbols, or an error.
+pub fn dwarf(data: &[u8]) {
+    ask_symbols(data.to_vec());
 }

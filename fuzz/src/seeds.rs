@@ -5,6 +5,7 @@ use crate::Kernel;
 use debuginfo::oracle::sample;
 use frontend::{Compiler, Request};
 use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -53,6 +54,31 @@ fn expressions() -> Vec<Vec<u8>> {
     .into()
 }
 
+/// A C file as a module and as a kernel: without the compiler, there is nothing to start from.
+fn objects() -> Vec<Vec<u8>> {
+    let source = root().join("frontend/debuginfo/tests/objects/own.c");
+    let folder = std::env::temp_dir().join(format!("fuzz-objects-{}", std::process::id()));
+    if std::fs::create_dir_all(&folder).is_err() {
+        return Vec::new();
+    }
+    let kinds = [("module", ["-r", "-g"]), ("kernel", ["-shared", "-gdwarf-4"])];
+    let made = kinds.into_iter().filter_map(|(name, how)| {
+        let out = folder.join(name);
+        let status = Command::new("gcc")
+            .args(["-O2", "-nostdlib", "-fno-pie", "-mcmodel=large", "-Wl,--build-id", "-w", "-o"])
+            .arg(&out)
+            .args(how)
+            .arg(&source)
+            .stderr(Stdio::null())
+            .status();
+        status.ok().filter(ExitStatus::success).and_then(|_| std::fs::read(out).ok())
+    });
+    let made = made.collect();
+    // What stays behind in the temporary folder does no harm.
+    let _ = std::fs::remove_dir_all(folder);
+    made
+}
+
 /// The seeds of a target.
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     let scripts = || language().into_iter().chain(lines());
@@ -71,6 +97,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         }
         // A byte that says how to read the rest goes before types.
         "btf" => vec![[vec![0], sample().finish()].concat(), vec![1; 16]],
+        "dwarf" => objects(),
         // Records have no seeds: they are short, and their items are read one by one.
         _ => vec![vec![0; 16]],
     }

@@ -117,3 +117,8 @@ fn records_are_read() {
 fn types_are_read() {
     holds("btf");
 }
+
+#[test]
+fn debug_symbols_are_read() {
+    holds("dwarf");
+}

@@ -2,6 +2,7 @@
 //! What must hold of any bytes that are taken for types: tests and fuzzers call it.
 
 use crate::btf::build::Builder;
+use crate::dwarf::{Debug, DebugFile, FunctionPattern, Lines};
 use crate::path::answer;
 use crate::types::{Source, Types};
 use vm_spec::relocation::{Path, Question, Relocation, Root, Step};
@@ -140,4 +141,29 @@ pub fn ask_everything(bytes: Vec<u8>) {
             function.arguments.iter().for_each(|argument| drop(argument.ty.text()));
         }
     }
+}
+
+/// Places in the code that are asked about.
+const MAX_POINTS: usize = 200;
+
+/// Asks debug symbols, damaged or not, what scripts ask.
+pub fn ask_symbols(bytes: Vec<u8>) {
+    let file = DebugFile { path: "these bytes".to_owned(), bytes: std::sync::Arc::new(bytes) };
+    let Ok((debug, _)) = Debug::new(Some("these"), file, None, |_| None) else { return };
+    let all =
+        FunctionPattern { name: "*".to_owned(), file: None, lines: None, matcher: |_, _| true };
+    let points = debug.functions(&all).unwrap_or_default();
+    let lines = FunctionPattern { lines: Some(Lines::All), ..all.clone() };
+    let statements = debug.statements(&lines, false).unwrap_or_default();
+    for point in points.iter().chain(&statements).take(MAX_POINTS) {
+        let _ = (debug.place_of(point), debug.parameters(point), debug.at_address(point.pc));
+        for variable in debug.variables(point).unwrap_or_default() {
+            if let Ok(local) = debug.local(point, &variable.name) {
+                let _ = (local.ty.text(), local.ty.size(), local.ty.member_names());
+            }
+        }
+    }
+    let near = FunctionPattern { lines: Some(Lines::Relative(1)), ..all.clone() };
+    let _ = (debug.statements(&near, true), debug.labels(&all, "*"), debug.callees(&all, &all));
+    let _ = (debug.named(None, "own"), debug.variable_type("counter", |_| true));
 }

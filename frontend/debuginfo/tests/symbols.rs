@@ -10,48 +10,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
-/// Lines are counted from 1.
-const SOURCE: &str = r#"struct own {
-	int a;
-	unsigned low : 3;
-	int high : 5;
-	union { long whole; struct { int left, right; }; };
-	char name[8];
-	struct own *next;
-	enum { RED = 3, GREEN = 6 } color;
-};
-static int counter = 5;
-volatile int sink;
-static inline __attribute__((always_inline)) int twice(int n)
-{
-	int doubled = n * 2;
-	sink = doubled;
-	return doubled;
-}
-__attribute__((noinline)) int leaf(struct own *o, int n)
-{
-	sink = n;
-	counter += o->a;
-	return o->high + n;
-}
-int outer(struct own *given, long count)
-{
-	struct own kept = { .a = 1 };
-	int total = 0;
-	for (long i = 0; i < count; i++) {
-		total += twice(i);
-		asm volatile("nop" : "+r"(total), "+m"(kept) : "r"(i));
-		total += leaf(&kept, total);
-	}
-	if (total == 7)
-		goto done;
-	total += given->a;
-done:
-	asm volatile("nop" : "+r"(total));
-	return total;
-}
-"#;
-
+/// Tests know its lines; the fuzz target `dwarf` begins with it, too.
+const SOURCE: &str = include_str!("objects/own.c");
 #[derive(Clone, Copy)]
 enum Kind {
     Module,
@@ -246,21 +206,6 @@ fn other_files_are_refused() {
     assert!(matches!(open(none), Err(DebugError::NotElf { .. } | DebugError::NoSymbols { .. })));
 }
 
-/// Asks what scripts ask.
-fn ask(debug: &Debug) {
-    for point in debug.functions(&pattern("*")).unwrap_or_default() {
-        let Ok(variables) = debug.variables(&point) else { continue };
-        for variable in variables {
-            if let Ok(local) = debug.local(&point, &variable.name) {
-                let _ = (local.ty.text(), local.ty.size(), local.ty.member_names());
-            }
-        }
-    }
-    let _ = debug.statements(&pattern("*@own.c:*"), false);
-    let _ = debug.labels(&pattern("*"), "*");
-    let _ = debug.callees(&pattern("*"), &pattern("*"));
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
@@ -273,8 +218,6 @@ proptest! {
             let length = bytes.len();
             bytes[at.index(length)] ^= value;
         }
-        if let Ok(debug) = open(bytes) {
-            ask(&debug);
-        }
+        debuginfo::oracle::ask_symbols(bytes);
     }
 }

@@ -181,12 +181,8 @@ impl Debug {
         while let Some(header) = units.next()? {
             let Some(offset) = header.debug_info_offset() else { continue };
             let reader = Reader::new(self.image.dwarf(), offset.0)?;
-            let mut ranges = reader.dwarf.unit_ranges(&reader.unit)?;
-            let mut is_in = false;
-            while let Some(range) = ranges.next()? {
-                is_in |= (range.begin..range.end).contains(&pc);
-            }
-            if !is_in {
+            let root = reader.unit.entry(header.root_offset())?;
+            if !reader.ranges(&root).iter().any(|range| range.contains(&pc)) {
                 continue;
             }
             let unit = self.unit(offset.0)?;

@@ -175,13 +175,29 @@ impl<'a> Reader<'a> {
     /// The addresses that an entry covers.
     pub(super) fn ranges(&self, entry: &Entry<'a>) -> Vec<Range<u64>> {
         let mut found = Vec::new();
-        let Ok(mut ranges) = self.dwarf.die_ranges(&self.unit, entry) else { return found };
-        while let Ok(Some(range)) = ranges.next() {
-            if range.begin < range.end {
-                found.push(range.begin..range.end);
+        if let Some(value) = entry.attr_value(constants::DW_AT_ranges) {
+            if let Ok(Some(mut ranges)) = self.dwarf.attr_ranges(&self.unit, value) {
+                while let Ok(Some(range)) = ranges.next() {
+                    found.push(range.begin..range.end);
+                }
             }
+        } else if let Some(range) = self.whole_range(entry) {
+            found.push(range);
         }
+        found.retain(|range| range.start < range.end);
         found
+    }
+
+    /// From the first address to the last, which may be given as a length.
+    fn whole_range(&self, entry: &Entry<'a>) -> Option<Range<u64>> {
+        let address = |value| self.dwarf.attr_address(&self.unit, value).ok().flatten();
+        let low = address(entry.attr_value(constants::DW_AT_low_pc)?)?;
+        let high = entry.attr_value(constants::DW_AT_high_pc)?;
+        let end = match address(high) {
+            Some(end) => end,
+            None => low.checked_add(high.udata_value()?)?,
+        };
+        Some(low..end)
     }
 
     /// The first instruction of a function or of an inlined instance.
