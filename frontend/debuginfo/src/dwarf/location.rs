@@ -76,11 +76,11 @@ impl Formula {
 }
 
 /// What locations are told against.
-pub(super) struct Frame {
+pub(super) struct Frame<'d> {
     /// The expression of the frame's base.
     pub(super) base: Option<Vec<u8>>,
-    /// The canonical frame address.
-    pub(super) cfa: Option<CfaRule<usize>>,
+    /// Finds the canonical frame address, which takes milliseconds in a kernel.
+    pub(super) cfa: Box<dyn Fn() -> Option<CfaRule<usize>> + 'd>,
 }
 
 /// What was found of a variable.
@@ -102,7 +102,7 @@ pub(super) fn find<'a>(
     reader: &Reader<'a>,
     variable: &Entry<'a>,
     pc: u64,
-    frame: &Frame,
+    frame: &Frame<'_>,
     size: Option<u64>,
 ) -> Reading<Found> {
     if let Some(value) = reader.attribute(variable, constants::DW_AT_const_value) {
@@ -148,7 +148,7 @@ const OUT_OF_STACK: Found = Found::Unreadable("has a location that makes no sens
 /// A stack machine at work.
 struct Machine<'r, 'a> {
     reader: &'r Reader<'a>,
-    frame: &'r Frame,
+    frame: &'r Frame<'r>,
     stack: Vec<Formula>,
     depth: usize,
 }
@@ -166,7 +166,7 @@ enum Step {
 fn evaluate(
     reader: &Reader<'_>,
     expression: Slice<'_>,
-    frame: &Frame,
+    frame: &Frame<'_>,
     size: Option<u64>,
     depth: usize,
 ) -> Reading<Found> {
@@ -382,10 +382,10 @@ impl Machine<'_, '_> {
     }
 
     fn cfa(&self) -> Option<Formula> {
-        match self.frame.cfa.as_ref()? {
+        match (self.frame.cfa)()? {
             CfaRule::RegisterAndOffset { register, offset } => {
                 let register = Formula::Register(general(register.0)?);
-                Some(Formula::binary(Operator::Add, register, Formula::Constant(*offset)))
+                Some(Formula::binary(Operator::Add, register, Formula::Constant(offset)))
             }
             CfaRule::Expression(_) => None,
         }

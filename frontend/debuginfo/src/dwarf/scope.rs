@@ -258,7 +258,7 @@ impl Debug {
 
     /// What locations at a point are told against: the frame of the function that the code
     /// is really in.
-    fn frame(&self, point: &CodePoint) -> Reading<Frame> {
+    fn frame(&self, point: &CodePoint) -> Reading<Frame<'_>> {
         let (unit, reader) = self.both(point)?;
         let is_real = |n: &usize| {
             unit.nodes.get(*n).is_some_and(|node| node.tag == constants::DW_TAG_subprogram)
@@ -274,8 +274,8 @@ impl Debug {
                 .map(|expression| expression.0.slice().to_vec()),
             None => None,
         };
-        let cfa = self.cfa(point.pc);
-        Ok(Frame { base, cfa })
+        let pc = point.pc;
+        Ok(Frame { base, cfa: Box::new(move || self.cfa(pc)) })
     }
 
     /// The canonical frame address at an instruction, if the symbols tell it.
