@@ -27,12 +27,13 @@ for target in "${targets[@]}"; do
 	mkdir -p "corpus/$target" artifacts
 	dictionary=()
 	case $target in syntax | script) dictionary=(-dict=script.dict) ;; esac
+	start=$SECONDS
 	nice "target/$host/release/fuzz-$target" -max_total_time="$seconds" -rss_limit_mb=2048 \
 		-malloc_limit_mb=1024 -timeout=20 -max_len=65536 -print_final_stats=1 -verbosity=0 \
 		-artifact_prefix="artifacts/$target-" "${dictionary[@]}" "corpus/$target" "$seeds" \
 		>"artifacts/$target.log" 2>&1 && found="nothing found" || { found="FOUND SOMETHING"; status=1; }
 	runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "artifacts/$target.log")
-	echo "$target: ${runs:-?} runs in $seconds s: $found"
+	echo "$target: ${runs:-?} runs in $((SECONDS - start)) s: $found"
 	rm -rf "$seeds"
 done
 exit $status

@@ -12,9 +12,11 @@ use crate::library::{Library, Reader, used_variables, variables_in};
 use crate::names::similar;
 use crate::program::{Function, Global, Keeping, Probe, Program, Scope, Type};
 use crate::syscalls::Wanted;
-use frontend_syntax::ast::{self, AliasKind, Item, Literal, ProbePoint, Statement, StatementKind};
+use frontend_syntax::ast::{
+    self, AliasKind, ExpressionKind, Item, Literal, ProbePoint, Statement, StatementKind,
+};
 use frontend_syntax::preprocess::glob;
-use frontend_syntax::{Diagnostic, Span};
+use frontend_syntax::{Diagnostic, Span, visit};
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 use vm_spec::build::Histogram;
@@ -259,15 +261,20 @@ impl Pass<'_, '_, '_> {
         frame.optional |= point.presence != ast::Presence::Required;
         let optional = frame.optional;
         if let Some(condition) = &point.condition {
+            self.check_condition(condition);
             frame.condition = Some(Rc::new(condition.clone()));
         }
         let named = self.aliases_of(point);
-        if !named.is_empty() {
+        let built_in = points::matching(point);
+        if !named.is_empty() || !built_in.is_empty() {
             let wild = point.components.iter().any(|c| c.name.text.contains('*'));
             // A wildcard takes what there is.
             frame.optional |= wild;
             let before = self.program.probes.len();
             let outermost = frame.name.is_none();
+            for meant in &built_in {
+                self.resolved(meant, body, &frame);
+            }
             for (n, length) in named {
                 let suffix = point.components.get(length..).unwrap_or_default();
                 if outermost {
@@ -285,11 +292,16 @@ impl Pass<'_, '_, '_> {
             }
             return;
         }
+        self.resolved(point, body, &frame);
+    }
+
+    /// The probes of a point that is no alias.
+    fn resolved(&mut self, point: &ProbePoint, body: &Rc<ast::Block>, frame: &Frame) {
         match points::resolve(point, self.request.types) {
             Ok(resolved) => {
-                let prologues = self.prologues(&resolved, body, &frame);
+                let prologues = self.prologues(&resolved, body, frame);
                 for (found, prologue) in resolved.into_iter().zip(prologues) {
-                    self.probe(found, prologue, body, &frame);
+                    self.probe(found, prologue, body, frame);
                 }
             }
             Err(_) if frame.optional => {}
@@ -300,6 +312,24 @@ impl Pass<'_, '_, '_> {
                 self.unresolved(point, &reason);
             }
         }
+    }
+
+    /// A condition is looked at whenever something changes: it may only look at variables.
+    fn check_condition(&mut self, condition: &ast::Expression) {
+        let mut wrong = None;
+        visit::within(condition, &mut |e| {
+            let found = match &e.kind {
+                ExpressionKind::Call { .. } => "probe condition must not reference function",
+                ExpressionKind::Assign { .. }
+                | ExpressionKind::Step { .. }
+                | ExpressionKind::Accumulate { .. } => {
+                    "probe condition must not modify any variables"
+                }
+                _ => return,
+            };
+            wrong.get_or_insert(Diagnostic::semantic(found, e.token));
+        });
+        self.diagnostics.extend(wrong);
     }
 
     /// The aliases that a point names, with how many of its components each takes; the

@@ -301,9 +301,10 @@ impl<'a> Compiler<'a> {
     /// [`Failed`] after errors such as a handler with too many variables.
     pub fn translate(&mut self, analyzed: &Analyzed) -> Result<Blob, Failed> {
         let default = Limits::default();
+        let nesting = u32::try_from(lower::nesting(&analyzed.0)).unwrap_or(MAX_CALL_DEPTH);
         let limits = Limits {
             string_length: self.limit("MAXSTRINGLEN", default.string_length, MAX_STRING_LENGTH),
-            call_depth: self.limit("MAXNESTING", default.call_depth, MAX_CALL_DEPTH),
+            call_depth: self.limit("MAXNESTING", nesting.clamp(1, MAX_CALL_DEPTH), MAX_CALL_DEPTH),
             max_errors: define(&self.request, "MAXERRORS").unwrap_or(default.max_errors),
             max_skipped: define(&self.request, "MAXSKIPPED").unwrap_or(default.max_skipped),
         };

@@ -5,6 +5,7 @@
 //! Globals that a body touches are gathered on the way, with those of the functions it
 //! calls, and become the lock set.
 
+mod actions;
 mod assign;
 mod body;
 mod call;
@@ -19,6 +20,8 @@ mod target;
 use crate::program::{Global, Known, Program, Type};
 use crate::target::too_many_kept;
 use crate::{Request, define};
+use actions::Actions;
+pub(crate) use actions::nesting;
 use body::{Body, Lowered};
 use frontend_syntax::ast::{Block, Literal, Statement, StatementKind};
 use frontend_syntax::{Diagnostic, SourceMap, Span};
@@ -58,6 +61,8 @@ pub(crate) struct Context<'a> {
     pub(crate) functions: Vec<FunctionId>,
     /// The functions that may leave a call to their next overload.
     pub(crate) declines: Vec<bool>,
+    /// What statements take off the budget.
+    pub(crate) actions: Actions,
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
@@ -85,6 +90,7 @@ pub(crate) fn lower(
     }
     let functions = program.functions.iter().map(|_| builder.declare_function()).collect();
     let declines = program.functions.iter().map(|f| declines(&f.body)).collect();
+    let actions = Actions::of(program);
     let mut context = Context {
         program,
         builder,
@@ -93,6 +99,7 @@ pub(crate) fn lower(
         histograms,
         functions,
         declines,
+        actions,
         diagnostics: Vec::new(),
     };
 
@@ -114,7 +121,7 @@ pub(crate) fn lower(
             lowered.push((id, handler));
             id
         });
-        let steps = steps(probe.kind, request);
+        let steps = steps(request);
         if let Some(message) = too_many_kept(&program.targets, &probe.keeping.kept) {
             let span = probe.bodies.last().map_or(Span::default(), |body| body.span);
             context.diagnostics.push(Diagnostic::semantic(message, span));
@@ -193,23 +200,24 @@ fn encode(insn: &Insn) -> [u8; 8] {
     [insn.op, insn.a, insn.b, insn.c, d, e, f, g]
 }
 
-/// Probes that run in their own time get so many times `MAXACTION` if
-/// `MAXACTION_INTERRUPTIBLE` does not say how many.
+/// So many times `MAXACTION` may a probe do, as it may be interrupted.
 const INTERRUPTIBLE: u32 = 10;
+/// `MAXACTION` by default.
+const DEFAULT_ACTIONS: u32 = 1000;
 
-/// `MAXACTION` or `MAXACTION_INTERRUPTIBLE`.
-fn steps(kind: ProbeKind, request: &Request<'_>) -> u32 {
+/// What one run may do. The action that would use up the budget is the one too many.
+fn steps(request: &Request<'_>) -> u32 {
     if request.defines.iter().any(|(name, _)| name == crate::SUPPRESS_TIME_LIMITS) {
         return limits::MAX_STEPS;
     }
-    let steps = define(request, "MAXACTION").unwrap_or(limits::DEFAULT_STEPS);
-    let steps = if kind.is_synchronous() {
-        let interruptible = define(request, "MAXACTION_INTERRUPTIBLE");
-        interruptible.unwrap_or(steps.saturating_mul(INTERRUPTIBLE))
+    let actions = define(request, "MAXACTION").unwrap_or(DEFAULT_ACTIONS);
+    let budget = if define(request, "INTERRUPTIBLE") == Some(0) {
+        actions
     } else {
-        steps
+        let interruptible = define(request, "MAXACTION_INTERRUPTIBLE");
+        interruptible.unwrap_or(actions.saturating_mul(INTERRUPTIBLE))
     };
-    steps.clamp(1, limits::MAX_STEPS)
+    budget.saturating_sub(1).clamp(1, limits::MAX_STEPS)
 }
 
 pub(crate) fn value_kind(known: Known) -> ValueKind {

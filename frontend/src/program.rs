@@ -157,9 +157,10 @@ impl Program {
         self.globals_by_name.get(name)?.first().copied()
     }
 
-    /// A function of this name.
-    pub(crate) fn function(&self, name: &str) -> Option<usize> {
-        self.functions_by_name.get(name)?.first().copied()
+    /// The functions of a name, whoever sees them.
+    pub(crate) fn functions_with_name(&self, name: &str) -> impl Iterator<Item = &Function> {
+        let named = self.functions_by_name.get(name).into_iter().flatten();
+        named.filter_map(|&n| self.functions.get(n))
     }
 
     /// The global that a name at a place means: one that is private to the place's

@@ -158,6 +158,9 @@ macro_rules! for_each_opcode {
             /// take 1 step; `R[a] += 1; if R[a] < R[b] goto imm`
             0x46 IncrementLoopReg iloopr { a: LongDef, b: LongUse, imm: Target } [fails pays];
 
+            /// take c steps; `R[a] += 1; if R[a] < b goto imm`
+            0xc0 IncrementLoopCost iloopc { a: LongDef, b: Int, c: Steps, imm: Target } [fails pays];
+
             // ---- globals of type long ------------------------------------------------
             /// `R[a] := G[lo]`
             0x48 LoadGlobal gld { a: LongDef, lo: Scalar } [];

@@ -68,10 +68,14 @@ impl Pass<'_, '_, '_> {
     }
 
     fn fetch_function(&mut self, name: &str, script_globals: &HashSet<String>) {
-        if self.program.function(name).is_some() {
+        let own: HashSet<usize> =
+            self.program.functions_with_name(name).map(|f| f.parameters.len()).collect();
+        let mut found = self.library.functions(name, &mut self.reader);
+        // What the script has takes the place of what takes as many arguments.
+        found.retain(|function| !own.contains(&function.parameters.len()));
+        if !own.is_empty() && found.is_empty() {
             return;
         }
-        let found = self.library.functions(name, &mut self.reader);
         let known_otherwise = printing(name).is_some()
             || is_context_function(name)
             || name == "error"

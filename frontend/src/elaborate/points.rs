@@ -20,6 +20,7 @@ use arguments::Arguments;
 use debuginfo::Types;
 use debuginfo::dwarf::CodePoint;
 use frontend_syntax::ast::{Component, Literal, ProbePoint};
+use frontend_syntax::preprocess::glob;
 use vm_spec::blob::AttachSpec;
 use vm_spec::probe::ProbeKind;
 
@@ -183,6 +184,50 @@ impl Unresolved {
     pub(super) fn new(component: usize, message: impl Into<String>) -> Unresolved {
         Unresolved { component, message: message.into(), is_mismatch: false, help: None }
     }
+}
+
+/// Names that wildcards match, component by component.
+const NAMES: &[&[&str]] = &[
+    &["begin"],
+    &["end"],
+    &["error"],
+    &["never"],
+    &["timer", "s"],
+    &["timer", "sec"],
+    &["timer", "ms"],
+    &["timer", "msec"],
+    &["timer", "us"],
+    &["timer", "usec"],
+    &["timer", "ns"],
+    &["timer", "nsec"],
+    &["timer", "jiffies"],
+    &["timer", "hz"],
+    &["timer", "profile"],
+];
+
+/// The points with names that a point with wildcards among its first components matches.
+pub(super) fn matching(point: &ProbePoint) -> Vec<ProbePoint> {
+    let is_wild = |c: &Component| c.name.text.contains('*') && !c.name.text.contains("**");
+    if !point.components.iter().any(is_wild) {
+        return Vec::new();
+    }
+    let fits = |names: &&&[&str]| {
+        let pairs = point.components.iter().zip(names.iter());
+        point.components.len() >= names.len()
+            && point.components.iter().skip(names.len()).all(|c| !is_wild(c))
+            && pairs.clone().any(|(c, _)| is_wild(c))
+            && pairs.clone().all(|(c, name)| glob(c.name.text.as_bytes(), name.as_bytes()))
+    };
+    let meant = |names: &&[&str]| {
+        let mut meant = point.clone();
+        for (component, name) in meant.components.iter_mut().zip(names.iter()) {
+            component.name.text = (*name).to_owned();
+        }
+        meant
+    };
+    let mut found: Vec<ProbePoint> = NAMES.iter().filter(fits).map(meant).collect();
+    found.retain(|meant| resolve(meant, None).is_ok());
+    found
 }
 
 type Points = Result<Vec<Resolved>, Unresolved>;

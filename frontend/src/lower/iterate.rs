@@ -3,11 +3,13 @@
 //! slices (`a[k, *]`) in `foreach`, `in` and `delete`.
 
 use super::Place;
+use super::actions::checked_at;
 use super::body::{Body, Label, Loop};
-use super::statement::{closing, weight};
 use crate::program::Type;
 use frontend_syntax::Span;
-use frontend_syntax::ast::{self, Aggregate, Direction, Expression, ExpressionKind, Name, SortBy};
+use frontend_syntax::ast::{
+    self, Aggregate, Direction, Expression, ExpressionKind, Name, SortBy, Statement,
+};
 use vm_spec::build::Histogram;
 use vm_spec::ids::{MapId, Reg, StrReg};
 use vm_spec::image::{SortOrder, SortSubject, StatField, StatOperation, ValueKind};
@@ -40,7 +42,8 @@ impl<'p> Body<'_, 'p> {
         self.emit(asm::ifirst(cursor, map, sort_order(foreach, kind)), token);
         self.jump(|pc| asm::jz(cursor, pc), done, token);
         self.bind(head);
-        self.emit(asm::charge(weight(&foreach.body)), closing(&foreach.body));
+        // The step to the next entry pays for the round itself.
+        self.pay(self.round(&foreach.body), checked_at(&foreach.body));
         // The limit counts entries that the slice leaves out, as in SystemTap.
         self.check_limit(limit, done, token);
         self.skip_others(&slices, map, cursor, again, token);
@@ -56,6 +59,10 @@ impl<'p> Body<'_, 'p> {
         self.bind(again);
         self.jump(|pc| asm::inext(cursor, map, pc), head, span);
         self.bind(done);
+    }
+
+    fn round(&self, body: &Statement) -> u32 {
+        self.context.actions.round(self.context.program, [None, None], body)
     }
 
     fn limit(&mut self, foreach: &'p ast::Foreach) -> Option<Reg> {
@@ -87,7 +94,7 @@ impl<'p> Body<'_, 'p> {
         let buckets = self.number(self.bucket_count(map), token);
         let (head, again, done) = (self.label(), self.label(), self.label());
         self.bind(head);
-        self.emit(asm::charge(weight(&foreach.body)), closing(&foreach.body));
+        self.pay(self.round(&foreach.body).saturating_add(1), checked_at(&foreach.body));
         self.check_limit(limit, done, token);
         if let Some(key) = foreach.keys.first() {
             self.store_loaded(key, bucket);

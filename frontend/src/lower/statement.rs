@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Statements.
 
+use super::actions::{checked_at, leaves};
 use super::body::{Body, Loop};
 use frontend_syntax::ast::{
     self, BinaryOperator, Expression, ExpressionKind, Statement, StatementKind, StepOperator,
@@ -12,8 +13,32 @@ use vm_spec::isa::asm;
 
 impl<'p> Body<'_, 'p> {
     pub(super) fn block(&mut self, block: &'p ast::Block) {
-        for statement in &block.statements {
+        for (n, statement) in block.statements.iter().enumerate() {
             self.statement(statement);
+            // What has not been paid when the loop's round began.
+            let rest = block.statements.get(n + 1..).unwrap_or_default();
+            if let Some(next) = rest.first()
+                && !self.loops.is_empty()
+                && leaves(statement)
+            {
+                let cost = self.context.actions.sure_of(self.context.program, rest);
+                self.pay(cost, checked_at(next));
+            }
+        }
+    }
+
+    /// Takes actions off the budget.
+    pub(super) fn pay(&mut self, actions: u32, at: Span) {
+        if actions > 0 {
+            self.emit(asm::charge(actions), at);
+        }
+    }
+
+    /// In a loop, what this branch costs more than the other one.
+    fn pay_for_branch(&mut self, branch: &Statement, least: u32) {
+        if !self.loops.is_empty() {
+            let cost = self.context.actions.sure(self.context.program, branch);
+            self.pay(cost.saturating_sub(least), checked_at(branch));
         }
     }
 
@@ -31,12 +56,16 @@ impl<'p> Body<'_, 'p> {
             StatementKind::Expression(expression) => self.effect(expression),
             StatementKind::If { condition, then, otherwise } => {
                 let no = self.label();
+                let (actions, program) = (&self.context.actions, self.context.program);
+                let least = actions.least(program, then, otherwise.as_deref());
                 self.jump_unless(condition, no);
+                self.pay_for_branch(then, least);
                 self.statement(then);
                 let Some(otherwise) = otherwise else { return self.bind(no) };
                 let done = self.label();
                 self.jump(asm::jmp, done, span);
                 self.bind(no);
+                self.pay_for_branch(otherwise, least);
                 self.statement(otherwise);
                 self.bind(done);
             }
@@ -109,9 +138,10 @@ impl<'p> Body<'_, 'p> {
         token: Span,
     ) {
         let (head, again, test, done) = (self.label(), self.label(), self.label(), self.label());
+        let round = self.context.actions.round(self.context.program, [condition, step], inner);
         self.jump(asm::jmp, test, token);
         self.bind(head);
-        self.emit(asm::charge(weight(inner)), closing(inner));
+        self.pay(round.saturating_add(1), checked_at(inner));
         self.loops.push(Loop { done, again });
         self.statement(inner);
         self.loops.pop();
@@ -131,8 +161,8 @@ impl<'p> Body<'_, 'p> {
         self.bind(done);
     }
 
-    /// `for (...; i < bound; i++)` with a local `i` and a bound that is a small number or
-    /// a local that the loop does not change: one instruction counts, tests and pays.
+    /// `for (...; i < bound; i++)` with a local `i` and a small number: one instruction
+    /// counts, tests and pays.
     fn counted(
         &mut self,
         condition: Option<&'p Expression>,
@@ -154,7 +184,11 @@ impl<'p> Body<'_, 'p> {
             return false;
         };
         let ExpressionKind::Number(bound) = right.kind else { return false };
-        let (Some(counter), Ok(bound)) = (self.long_local(tested), i16::try_from(bound)) else {
+        let round = self.context.actions.round(self.context.program, [None, None], inner);
+        let round = round.saturating_add(1);
+        let (Some(counter), Ok(bound), Ok(cost)) =
+            (self.long_local(tested), u8::try_from(bound), u8::try_from(round))
+        else {
             return false;
         };
         if tested != counted || self.global(tested, left.span).is_some() {
@@ -163,12 +197,17 @@ impl<'p> Body<'_, 'p> {
         let token = condition.token;
         let (head, again, done) = (self.label(), self.label(), self.label());
         self.jump(|pc| asm::jgei(counter, bound.into(), pc), done, token);
+        self.pay(round, checked_at(inner));
         self.bind(head);
         self.loops.push(Loop { done, again });
         self.statement(inner);
         self.loops.pop();
         self.bind(again);
-        self.jump(|pc| asm::iloop(counter, bound.into(), pc), head, closing(inner));
+        self.jump(
+            |pc| asm::iloopc(counter, bound.into(), cost.into(), pc),
+            head,
+            checked_at(inner),
+        );
         self.bind(done);
         true
     }
@@ -188,35 +227,14 @@ impl<'p> Body<'_, 'p> {
         let register =
             message.map(|name| self.string_local(&name.text).unwrap_or_else(|| self.new_string()));
         self.catch(CatchSpec { start, end, target: end, message: register });
+        if !self.loops.is_empty() {
+            let cost = self.context.actions.sure_of(self.context.program, &handler.statements);
+            self.pay(cost, handler.span);
+        }
         if let (Some(name), Some(register)) = (message, register) {
             self.store_global_text(&name.text, register, name.span);
         }
         self.block(handler);
         self.bind(done);
-    }
-}
-
-/// What a loop that takes too long is near: its only statement, or the block of many.
-pub(super) fn closing(body: &Statement) -> Span {
-    match &body.kind {
-        StatementKind::Block(block) => match block.statements.as_slice() {
-            [only] => closing(only),
-            _ => block.span,
-        },
-        _ => body.span,
-    }
-}
-
-/// Statements of a loop's body, at least 1.
-pub(super) fn weight(statement: &Statement) -> u32 {
-    match &statement.kind {
-        StatementKind::Block(block) => {
-            block.statements.iter().fold(0u32, |n, s| n.saturating_add(weight(s))).max(1)
-        }
-        StatementKind::If { then, otherwise, .. } => {
-            let other = otherwise.as_ref().map_or(0, |s| weight(s));
-            weight(then).max(other).saturating_add(1)
-        }
-        _ => 1,
     }
 }

@@ -15,7 +15,7 @@ use vm_spec::regex::{ACCEPT, DEAD};
 const SIZE_LIMIT: usize = 4 << 20;
 
 /// Larger automata are not made minimal: that takes time with the square of their size.
-const MINIMIZE_LIMIT: usize = 64 << 10;
+const MINIMIZE_LIMIT: usize = 16 << 10;
 
 /// Byte classes and the matcher's rows, as words.
 pub(super) struct Matcher {

@@ -3,9 +3,10 @@
 //!
 //! It is a simulation of the expression's automaton with threads in order of preference,
 //! worked out beforehand: a state is the list of the threads' places, and what happens to
-//! their slots on a byte is a step. A match that begins earlier is preferred to one that
-//! begins later, a longer to a shorter, and between two ways to the same match the one
-//! whose earlier parts are the longer.
+//! their slots on a byte is a step. The match that ends first fixes where it begins, as in
+//! SystemTap: of those that end there the one that begins earliest. From there a longer
+//! match is preferred to a shorter, and between two ways to the same match the one whose
+//! earlier parts are the longer.
 
 use super::matcher::nfa;
 use super::{RegexError, too_large};
@@ -94,8 +95,8 @@ struct Tracker<'n> {
     work: usize,
 }
 
-/// What a tracker may cost to make; expressions that people write take a hundredth.
-const MAX_WORK: usize = 1 << 20;
+/// What a tracker may cost to make; expressions that people write take a thirtieth.
+const MAX_WORK: usize = 1 << 18;
 
 impl Tracker<'_> {
     fn run(&mut self, bytes: &[u8]) -> Result<Vec<u16>, RegexError> {
@@ -155,8 +156,8 @@ impl Tracker<'_> {
     fn finish(&mut self, mut step: Step, matched: bool) -> Result<u16, RegexError> {
         let accept = step.accept;
         if let Some(accept) = accept {
-            // What began later than the match is of no interest any more.
-            step.threads.retain(|thread| thread.start <= accept.start);
+            // The match that is found first fixes where it begins; a longer one may follow.
+            step.threads.retain(|thread| thread.start == accept.start);
         }
         let threads = step.threads;
         self.width = self.width.max(threads.len());

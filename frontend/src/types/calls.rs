@@ -228,6 +228,15 @@ impl Pass<'_> {
             self.same_result(returns, found);
             returns = returns.or(found);
         }
+        // Those that came before the first that says what it gives.
+        for &n in overloads {
+            let function = &mut self.program.functions[n];
+            if function.returns.is_none() && returns.is_some() {
+                function.returns = returns;
+                function.gives = true;
+                self.function_learnt(n);
+            }
+        }
         returns
     }
 

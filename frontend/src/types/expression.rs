@@ -41,13 +41,7 @@ impl Pass<'_> {
         match &e.kind {
             ExpressionKind::Number(_) => is(Type::Long),
             ExpressionKind::Text(_) => is(Type::Text),
-            ExpressionKind::Variable(_) => self.place(e, want, body),
-            ExpressionKind::Element { array, keys } => {
-                if keys.iter().any(Option::is_none) {
-                    let message = "wildcard not allowed in array index";
-                    let help = "'*' may stand for a key in 'in', 'delete' and 'foreach'";
-                    self.error(Diagnostic::semantic(message, array.span).help(help));
-                }
+            ExpressionKind::Variable(_) | ExpressionKind::Element { .. } => {
                 self.place(e, want, body)
             }
             ExpressionKind::Call { function, arguments } => {

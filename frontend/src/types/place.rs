@@ -12,7 +12,14 @@ impl Pass<'_> {
     pub(super) fn place(&mut self, e: &Expression, want: Want, body: &Body) -> Known {
         match &e.kind {
             ExpressionKind::Variable(name) => self.variable(name, e.span, want, body),
-            ExpressionKind::Element { array, keys } => self.element(array, keys, want, body),
+            ExpressionKind::Element { array, keys } => {
+                if keys.iter().any(Option::is_none) {
+                    let message = "wildcard not allowed in array index";
+                    let help = "'*' may stand for a key in 'in', 'delete' and 'foreach'";
+                    self.error(Diagnostic::semantic(message, array.span).help(help));
+                }
+                self.element(array, keys, want, body)
+            }
             ExpressionKind::Target(_) => self.target(e, want, body),
             _ => {
                 self.expression(e, Want::Value, body);

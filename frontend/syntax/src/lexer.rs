@@ -347,17 +347,23 @@ pub fn unescape(raw: &[u8]) -> Vec<u8> {
             continue;
         };
         rest = after;
+        // A string of the language ends at a NUL, as in C.
+        if byte == 0 {
+            break;
+        }
         bytes.push(byte);
     }
     bytes
 }
 
-/// What follows a backslash: a letter, up to three octal or two hexadecimal digits.
+/// What follows a backslash: a letter, up to three octal or, as in C, any number of
+/// hexadecimal digits.
 fn escape(text: &[u8]) -> IResult<&[u8], u8> {
     let digits = |base: u32| {
         move |digits: &[u8]| {
-            let text = std::str::from_utf8(digits).unwrap_or_default();
-            // Three octal digits may be more than a byte: the low eight bits count, as in C.
+            // More than a byte: the low eight bits count.
+            let lowest = digits.get(digits.len().saturating_sub(3)..).unwrap_or_default();
+            let text = std::str::from_utf8(lowest).unwrap_or_default();
             u32::from_str_radix(text, base).map(|value| value as u8)
         }
     };
@@ -365,7 +371,7 @@ fn escape(text: &[u8]) -> IResult<&[u8], u8> {
     let hexadecimal = map_res(
         preceded(
             nom::character::complete::char('x'),
-            take_while_m_n(1, 2, |b: u8| b.is_ascii_hexdigit()),
+            nom::bytes::complete::take_while1(|b: u8| b.is_ascii_hexdigit()),
         ),
         digits(16),
     );
@@ -424,7 +430,7 @@ mod tests {
     #[test]
     fn strings_keep_escapes_that_mean_something() {
         assert_eq!(kinds(r#""a\n\x41\101\q\"""#), [text(br#"a\n\x41\101q\""#)]);
-        assert_eq!(unescape(br#"a\n\x41\101\"\\\0"#), b"a\nAA\"\\\0");
+        assert_eq!(unescape(br#"a\n\x41\101\"\\\0"#), b"a\nAA\"\\");
         assert_eq!(kinds("\"abc\n"), [TokenKind::Junk(Junk::OpenString)]);
     }
 

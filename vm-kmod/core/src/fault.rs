@@ -115,7 +115,13 @@ impl Fault {
                 );
             }
             Fault::UserString(at) => {
-                address(&mut sink, b"user string copy fault at 0x", at, 1, b" [man error::fault]");
+                address(
+                    &mut sink,
+                    b"user string copy fault -14 at 0x",
+                    at,
+                    1,
+                    b" [man error::fault]",
+                );
             }
             Fault::StringPosition => sink.put(b"Position out of bounds"),
             Fault::Raised(_) => {}
@@ -179,7 +185,10 @@ mod tests {
             std::string::String::from_utf8(buffer[..n].to_vec()).unwrap()
         };
         assert_eq!(text(Fault::KernelRead(0x10)), "kernel read fault at 0x0000000000000010 (addr)");
-        assert_eq!(text(Fault::UserString(0)), "user string copy fault at 0x0 [man error::fault]");
+        assert_eq!(
+            text(Fault::UserString(0)),
+            "user string copy fault -14 at 0x0 [man error::fault]"
+        );
         assert_eq!(
             text(Fault::KernelString(u64::MAX)),
             "kernel string copy fault at 0xffffffffffffffff [man error::fault]"

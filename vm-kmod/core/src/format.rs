@@ -38,6 +38,12 @@ impl<'a> SliceSink<'a> {
     pub fn written(&self) -> usize {
         self.written
     }
+
+    /// Bytes before the first NUL.
+    pub fn text_length(&self) -> usize {
+        let text = self.out.get(..self.written).unwrap_or_default();
+        text.iter().position(|byte| *byte == 0).unwrap_or(self.written)
+    }
 }
 
 impl Sink for SliceSink<'_> {

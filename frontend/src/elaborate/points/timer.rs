@@ -8,6 +8,10 @@ use vm_spec::probe::ProbeKind;
 /// Debian's kernels tick 250 times a second.
 const NS_PER_JIFFY: i64 = 4_000_000;
 const NS_PER_S: i64 = 1_000_000_000;
+/// Intervals in nanoseconds, as SystemTap allows them.
+const SHORTEST: i64 = 100_000;
+const LONGEST: i64 = 86_400 * NS_PER_S;
+const MOST_JIFFIES: i64 = 1_000_000;
 /// What the kernel takes.
 const PROFILE_HZ: std::ops::RangeInclusive<i64> = 1..=10_000;
 
@@ -23,30 +27,35 @@ pub(super) fn timer(point: &Arguments<'_>) -> Points {
         "" => return Err(point.unknown(0)),
         _ => return Err(point.unknown(1)),
     };
-    let scaled = |component| {
-        point
-            .number(component)?
-            .checked_mul(scale)
-            .filter(|ns| *ns >= 0)
-            .ok_or_else(|| Unresolved::new(component, "timer interval out of range"))
+    let (least, most) = match scale {
+        NS_PER_JIFFY => (1, MOST_JIFFIES),
+        _ => ((SHORTEST / scale).max(1), LONGEST / scale),
     };
-    let period = scaled(1)?;
-    if period == 0 {
-        return Err(Unresolved::new(1, "timer interval must be greater than 0"));
+    let period = point.number(1)?;
+    if !(least..=most).contains(&period) {
+        let message = format!("interval value out of range ({least}, {most})");
+        return Err(Unresolved::new(1, message));
     }
     let random = match point.name(2) {
         "" => 0,
-        "randomize" => scaled(2)?,
+        "randomize" => {
+            let random = point.number(2)?;
+            if !(0..=period).contains(&random) {
+                return Err(Unresolved::new(2, "randomization value out of range"));
+            }
+            random
+        }
         _ => return Err(point.unknown(2)),
     };
     point.end(3)?;
-    let attach = AttachSpec::Timer { period_ns: period as u64, random_ns: random as u64 };
+    let ns = |n: i64| n.saturating_mul(scale) as u64;
+    let attach = AttachSpec::Timer { period_ns: ns(period), random_ns: ns(random) };
     Ok(one(point, ProbeKind::Timer, attach))
 }
 
 fn hz(point: &Arguments<'_>) -> Points {
     point.end(2)?;
-    let frequency = point.number_within(1, 1..=NS_PER_S, "timer frequency")?;
+    let frequency = point.number_within(1, 1..=NS_PER_S / SHORTEST, "timer frequency")?;
     let attach = AttachSpec::Timer { period_ns: (NS_PER_S / frequency) as u64, random_ns: 0 };
     Ok(one(point, ProbeKind::Timer, attach))
 }

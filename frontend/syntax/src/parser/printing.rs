@@ -48,9 +48,11 @@ impl Parser {
             arguments.height = 1;
             more = self.eat(",");
         } else if let Some(histogram) = self.histogram()? {
-            let printed = if self.is("[") { self.bucket_of(histogram)? } else { histogram };
+            let bucket = self.is("[");
+            let printed = if bucket { self.bucket_of(histogram)? } else { histogram };
             arguments = printed.map(|printed| vec![printed]);
-            more = false;
+            // A whole histogram stands alone, a bucket is a value like the others.
+            more = bucket && self.eat(",");
         }
         // `println()` ends a line; `print()` would do nothing.
         more &= !(name.text.ends_with("println") && self.is(")"));

@@ -15,7 +15,7 @@ macro_rules! before_loop {
         /// The function that does a step and the one after it, if there is one.
         pub(crate) fn fused(first: Opcode, second: Opcode) -> Option<Op> {
             match (first, second) {
-                $((Opcode::$opcode, Opcode::IncrementLoop) => Some($name),)*
+                $((Opcode::$opcode, Opcode::IncrementLoopCost) => Some($name),)*
                 _ => None,
             }
         }
@@ -25,7 +25,10 @@ macro_rules! before_loop {
             let _ = &$m;
             $effect
             match step.following() {
-                Some(step) => count(m, window, step, step.word().bc().into()),
+                Some(step) => {
+                    let (bound, cost) = (step.word().b().into(), step.word().c().into());
+                    count(m, window, step, bound, cost)
+                }
                 None => m.lost(),
             }
         })*
@@ -33,22 +36,22 @@ macro_rules! before_loop {
 }
 
 before_loop! {
-    AddGlobal gadd_iloop(m, window, insn) {
+    AddGlobal gadd_iloopc(m, window, insn) {
         add_to_scalar(m, insn, long(window, insn.a()));
     }
-    SubGlobal gsub_iloop(m, window, insn) {
+    SubGlobal gsub_iloopc(m, window, insn) {
         add_to_scalar(m, insn, long(window, insn.a()).wrapping_neg());
     }
-    AddGlobalImm gaddi_iloop(m, _window, insn) {
+    AddGlobalImm gaddi_iloopc(m, _window, insn) {
         add_to_scalar(m, insn, insn.bc().into());
     }
-    MulAddGlobal gmadd_iloop(m, window, insn) {
+    MulAddGlobal gmadd_iloopc(m, window, insn) {
         add_to_scalar(m, insn, long(window, insn.a()).wrapping_mul(insn.bc().into()));
     }
-    Add add_iloop(m, window, insn) {
+    Add add_iloopc(m, window, insn) {
         set_long(window, insn.a(), long(window, insn.b()).wrapping_add(long(window, insn.c())));
     }
-    AddImm addi_iloop(m, window, insn) {
+    AddImm addi_iloopc(m, window, insn) {
         set_long(window, insn.a(), long(window, insn.b()).wrapping_add(insn.imm().into()));
     }
 }

@@ -59,9 +59,10 @@ pub(super) fn count<'a>(
     window: &mut Window,
     step: &'a Step<'a>,
     bound: i64,
+    cost: u32,
 ) -> Stop {
     let insn = step.word();
-    let Some(left) = m.steps.checked_sub(1) else {
+    let Some(left) = m.steps.checked_sub(cost) else {
         return failed(m, step, Fault::StepsExceeded);
     };
     m.steps = left;
@@ -74,7 +75,12 @@ pub(super) fn count<'a>(
 }
 
 pub(super) fn iloop<'a>(m: &mut Machine<'a>, window: &mut Window, step: &'a Step<'a>) -> Stop {
-    count(m, window, step, step.word().bc().into())
+    count(m, window, step, step.word().bc().into(), 1)
+}
+
+pub(super) fn iloopc<'a>(m: &mut Machine<'a>, window: &mut Window, step: &'a Step<'a>) -> Stop {
+    let insn = step.word();
+    count(m, window, step, insn.b().into(), insn.c().into())
 }
 
 pub(super) fn iloopr<'a>(m: &mut Machine<'a>, window: &mut Window, step: &'a Step<'a>) -> Stop {
@@ -82,5 +88,5 @@ pub(super) fn iloopr<'a>(m: &mut Machine<'a>, window: &mut Window, step: &'a Ste
     // The counter may be the bound's register: the bound is the counter's new value.
     let bound = long(window, insn.b());
     let bound = if insn.a() == insn.b() { bound.wrapping_add(1) } else { bound };
-    count(m, window, step, bound)
+    count(m, window, step, bound, 1)
 }
