@@ -66,6 +66,9 @@ impl Place {
                 Place::new(Names::Return(pattern.clone()), module.clone())
             }
             (AttachSpec::Function { pattern, module, .. }, _) => {
+                if let Some(code) = &probe.code {
+                    return Place::new(Names::Code(Rc::clone(code)), module.clone());
+                }
                 Place::new(Names::Entry(pattern.clone()), module.clone())
             }
             (AttachSpec::Tracepoint { pattern, .. }, _) => {

@@ -206,12 +206,20 @@ pub(super) fn functions(
     let mut found = Vec::new();
     if wanted.is_literal() && wanted.file.is_none() {
         // The name is in the symbol table, unless the compiler has changed it with the way
-        // in which the function is called.
-        let types = point.1.and_then(|types| types.functions(module, &wanted.name).ok());
-        if whole.is_empty() || types.is_none_or(|known| known.is_empty()) {
-            found.extend(texts(point, &debug, whole, text));
-        } else {
-            found.extend(own(wanted.name.clone()));
+        // in which the function is called: then types of the kernel or module lack it.
+        let known = point.1.map(|types| types.functions(module, &wanted.name));
+        match known {
+            _ if whole.is_empty() => {}
+            Some(Ok(known)) if known.is_empty() => found.extend(texts(point, &debug, whole, text)),
+            Some(Ok(_)) => found.extend(own(wanted.name.clone())),
+            // Without types of its own, symbols tell what its parameters are.
+            _ => {
+                let mut by_name = own(wanted.name.clone());
+                if let ([code], [resolved]) = (whole.as_slice(), by_name.as_mut_slice()) {
+                    resolved.code = Some(code.clone());
+                }
+                found.extend(by_name);
+            }
         }
     } else if wanted.file.is_none() {
         found.extend(own(given.to_owned()));
