@@ -28,19 +28,13 @@ pub(crate) fn constant(e: &Expression) -> Option<i64> {
                 B::BitAnd => a & b,
                 B::BitOr => a | b,
                 B::BitXor => a ^ b,
-                B::ShiftLeft => a.wrapping_shl(shift_count(b)),
-                B::ShiftRight => a.wrapping_shr(shift_count(b)),
+                B::ShiftLeft => a.wrapping_shl(b as u32),
+                B::ShiftRight => a.wrapping_shr(b as u32),
                 _ => return None,
             })
         }
         _ => None,
     }
-}
-
-/// SystemTap's compiler takes a literal count for 0 to 64, where the running script masks
-/// it; 64 is then masked as well.
-fn shift_count(count: i64) -> u32 {
-    count.clamp(0, 64) as u32 & 63
 }
 
 /// Calls `visit` on an expression and all within it, until one says true.
