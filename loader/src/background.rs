@@ -17,7 +17,7 @@ pub fn enter() -> io::Result<()> {
 }
 
 /// Puts /dev/null in the place of standard input, output and error.
-fn forget_terminal() -> io::Result<()> {
+pub(crate) fn forget_terminal() -> io::Result<()> {
     let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
     nix::unistd::dup2_stdin(&null)?;
     nix::unistd::dup2_stdout(&null)?;

@@ -16,6 +16,7 @@
 //! histogram  histograms as text
 //! session    one run from LOAD to the last record
 //! background sessions that outlive whoever started them
+//! resident   sessions that are left and attached to again
 //! user       one run inside this process, without the device
 //! disasm     blobs as text
 //! ```
@@ -35,6 +36,7 @@ pub mod options;
 pub mod output;
 pub mod program;
 pub mod relocate;
+pub mod resident;
 pub mod ring;
 pub mod session;
 pub mod sink;

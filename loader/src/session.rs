@@ -18,6 +18,7 @@ use std::io::{self, BufWriter, Read as _, Write};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant};
 use vm_spec::blob::{AttachSpec, Blob};
@@ -47,6 +48,18 @@ pub struct RunOptions {
     pub timeout: Option<Duration>,
     /// `-T` of staprun: how often the rings are looked at when nothing wakes us.
     pub interval: Option<Duration>,
+    /// Who is told when the probes are armed.
+    pub armed: Option<Sender<()>>,
+}
+
+impl RunOptions {
+    /// Tells whoever waits for it that the probes are armed.
+    pub(crate) fn tell_armed(&self) {
+        if let Some(armed) = &self.armed {
+            // Nobody need wait any more.
+            let _ = armed.send(());
+        }
+    }
 }
 
 /// Why a run did not come about.
@@ -155,6 +168,7 @@ pub fn run(blob: &Blob, options: &RunOptions) -> Result<Ended, RunError> {
         }
     };
     tell_timing(before.elapsed(), started.attached);
+    options.tell_armed();
     if wants_input(blob) {
         forward_input(device.input()?);
     }
@@ -325,7 +339,12 @@ fn forward_input(handle: InputHandle) {
 
 /// Has a signal asked to end the run?
 pub(crate) fn interrupted() -> bool {
-    INTERRUPTED.load(Ordering::Relaxed) > 0
+    interruptions() > 0
+}
+
+/// Signals so far that asked to end the run.
+pub(crate) fn interruptions() -> u32 {
+    INTERRUPTED.load(Ordering::Relaxed)
 }
 
 extern "C" fn on_signal(_signal: i32) {

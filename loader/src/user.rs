@@ -73,6 +73,7 @@ pub fn run(blob: &Blob, options: &RunOptions) -> Result<Ended, RunError> {
     };
     run.session.set_relocations(relocated.slots);
     run.overrides(&options.overrides)?;
+    options.tell_armed();
     match run.all(&records, child.as_mut(), options.timeout) {
         // Nobody reads any more: what has been said must do.
         Err(RunError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Ended::Well),

@@ -9,6 +9,7 @@ use loader::listing::{Detail, list};
 use loader::options::plan::{Here, Plan, Source};
 use loader::options::stap::{Instead, Runtime, Stap, TABLE};
 use loader::options::{Mode, OptionError};
+use loader::resident::{self, RESIDENT_WORD, Resident};
 use loader::session::{Ended, RunOptions, run};
 use loader::user;
 use nix::sys::resource::setrlimit;
@@ -20,7 +21,12 @@ use std::time::Duration;
 use vm_spec::blob::Blob;
 
 fn main() -> ExitCode {
-    match plan().and_then(|plan| go(&plan)) {
+    let mut words = std::env::args_os().skip(1).peekable();
+    let role = match words.next_if(|word| word == RESIDENT_WORD) {
+        Some(_) => Role::Resident,
+        None => Role::Usual,
+    };
+    match plan(words).and_then(|plan| go(&plan, role)) {
         Ok(code) => code,
         Err(Problem::Pass(failed)) => {
             eprintln!("{}", failed.text());
@@ -38,6 +44,15 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What this process is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// The one that somebody has started.
+    Usual,
+    /// The copy of it that stays, for `-F`.
+    Resident,
 }
 
 enum Problem {
@@ -69,9 +84,9 @@ fn rc_words() -> Vec<OsString> {
     shlex::Shlex::new(&text).map(OsString::from).collect()
 }
 
-fn plan() -> Result<Plan, Problem> {
+fn plan(typed: impl Iterator<Item = OsString>) -> Result<Plan, Problem> {
     let mut words = rc_words();
-    words.extend(std::env::args_os().skip(1));
+    words.extend(typed);
     let mut stap = Stap::read(words)?;
     if stap.release.is_none() {
         stap.release = std::env::var("SYSTEMTAP_RELEASE").ok();
@@ -80,7 +95,7 @@ fn plan() -> Result<Plan, Problem> {
     Ok(Plan::new(stap, here)?)
 }
 
-fn go(plan: &Plan) -> Result<ExitCode, Problem> {
+fn go(plan: &Plan, role: Role) -> Result<ExitCode, Problem> {
     let source = match &plan.mode {
         Mode::Instead(instead) => {
             say(*instead, plan)?;
@@ -89,6 +104,9 @@ fn go(plan: &Plan) -> Result<ExitCode, Problem> {
         Mode::List(pattern, detail) => return listed(pattern, *detail, plan),
         Mode::Script(source) => source,
     };
+    if plan.flight_recorder && plan.output.is_none() && plan.last_pass == 5 && role == Role::Usual {
+        return resident::start().map_err(flight_recorder);
+    }
     for notice in &plan.notices {
         eprintln!("{notice}");
     }
@@ -115,7 +133,11 @@ fn go(plan: &Plan) -> Result<ExitCode, Problem> {
     if plan.verbose[3] > 0 {
         eprintln!("Pass 4: compiled bytecode into \"{}.sbc\" {}", plan.module, watch.text());
     }
-    if last { Ok(ExitCode::SUCCESS) } else { run_blob(&blob, plan) }
+    if last { Ok(ExitCode::SUCCESS) } else { run_blob(&blob, plan, role) }
+}
+
+fn flight_recorder(error: impl std::fmt::Display) -> Problem {
+    Problem::Other(format!("flight recorder: {error}"))
 }
 
 fn listed(pattern: &str, detail: Detail, plan: &Plan) -> Result<ExitCode, Problem> {
@@ -228,13 +250,21 @@ fn write_blob(blob: &Blob, module: &str) -> Result<(), PassFailed> {
     })
 }
 
-fn run_blob(blob: &Blob, plan: &Plan) -> Result<ExitCode, Problem> {
+fn run_blob(blob: &Blob, plan: &Plan, role: Role) -> Result<ExitCode, Problem> {
     let verbose = plan.verbose[4] > 0;
     if verbose {
         eprintln!("Pass 5: starting run.");
     }
     let watch = Stopwatch::start();
+    let resident = match role {
+        Role::Resident => {
+            let megabytes = plan.buffer.unwrap_or(resident::MEGABYTES);
+            Some(Resident::enter(&plan.module, megabytes).map_err(flight_recorder)?)
+        }
+        Role::Usual => None,
+    };
     let options = RunOptions {
+        armed: resident.as_ref().map(Resident::armed),
         command: plan.command.clone(),
         target: plan.target,
         output: plan.output.clone(),
@@ -244,9 +274,8 @@ fn run_blob(blob: &Blob, plan: &Plan) -> Result<ExitCode, Problem> {
         timeout: plan.timeout.map(|seconds| Duration::from_secs(seconds.into())),
         ..RunOptions::default()
     };
-    if plan.flight_recorder {
-        let entered = loader::background::enter();
-        entered.map_err(|error| Problem::Other(format!("flight recorder: {error}")))?;
+    if plan.flight_recorder && role == Role::Usual {
+        loader::background::enter().map_err(flight_recorder)?;
     }
     let ended = match plan.runtime {
         Runtime::Kernel => run(blob, &options),
@@ -264,6 +293,10 @@ fn run_blob(blob: &Blob, plan: &Plan) -> Result<ExitCode, Problem> {
     }
     if verbose {
         eprintln!("Pass 5: run completed {}", watch.text());
+    }
+    drop(options);
+    if let Some(resident) = resident {
+        resident.finish(failed.into());
     }
     if failed { Err(PassFailed(5).into()) } else { Ok(ExitCode::SUCCESS) }
 }

@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! `staprun`: runs a compiled program. No compiler is in it.
 
-use loader::background;
 use loader::options::stap::Instead;
 use loader::options::staprun::{Staprun, TABLE};
 use loader::program::read_program;
+use loader::resident::{self, RESIDENT_WORD, Resident};
 use loader::session::{Ended, RunOptions, run};
+use loader::{background, sink};
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
+use vm_spec::blob::Blob;
+
+type Done = Result<ExitCode, Box<dyn std::error::Error>>;
 
 fn main() -> ExitCode {
-    let options = match Staprun::read(std::env::args_os().skip(1)) {
+    let mut words = std::env::args_os().skip(1).peekable();
+    let is_resident = words.next_if(|word| word == RESIDENT_WORD).is_some();
+    let options = match Staprun::read(words) {
         Ok(options) => options,
         Err(error) => {
             eprintln!("{error}");
@@ -25,13 +31,53 @@ fn main() -> ExitCode {
         say(instead);
         return ExitCode::SUCCESS;
     }
-    match go(&options) {
-        Ok(Ended::Well) => ExitCode::SUCCESS,
-        Ok(Ended::Failed) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("ERROR: {error}");
-            ExitCode::FAILURE
-        }
+    done(&options, is_resident).unwrap_or_else(|error| {
+        eprintln!("ERROR: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn done(options: &Staprun, is_resident: bool) -> Done {
+    if options.delete {
+        resident::delete(options.program())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if options.attach {
+        let mut out = sink::open(options.output.as_deref(), options.rotation)?;
+        return Ok(ExitCode::from(resident::attach(options.program(), &mut out)?));
+    }
+    let blob = read_program(options.program())?;
+    if is_resident {
+        return stay(&blob, options);
+    }
+    if options.leave {
+        return Ok(resident::start()?);
+    }
+    if options.daemon {
+        background::enter()?;
+    }
+    Ok(code(run(&blob, &run_options(options))?))
+}
+
+/// Runs as the process that stays.
+fn stay(blob: &Blob, options: &Staprun) -> Done {
+    let name = &blob.meta.name;
+    let resident = Resident::enter(name, options.buffer.unwrap_or(resident::MEGABYTES))?;
+    let run_options = RunOptions { armed: Some(resident.armed()), ..run_options(options) };
+    let ended = run(blob, &run_options);
+    drop(run_options);
+    if let Err(error) = &ended {
+        eprintln!("ERROR: {error}");
+    }
+    let failed = !matches!(ended, Ok(Ended::Well));
+    resident.finish(failed.into());
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn code(ended: Ended) -> ExitCode {
+    match ended {
+        Ended::Well => ExitCode::SUCCESS,
+        Ended::Failed => ExitCode::FAILURE,
     }
 }
 
@@ -42,7 +88,9 @@ fn say(instead: Instead) {
         Instead::Version => format!("Systemtap module loader/runner (bytecode, {version})\n"),
         Instead::Help => format!(
             "{version}: runs a program that stap -p4 has written\n\n\
-             Usage: staprun [options] PROGRAM [VAR=VALUE]...\n\n{}",
+             Usage: staprun [options] PROGRAM [VAR=VALUE]...\n   \
+             or: staprun -A NAME    attach to a session that was left\n   \
+             or: staprun -d NAME    end it\n\n{}",
             TABLE.help()
         ),
     };
@@ -50,12 +98,8 @@ fn say(instead: Instead) {
     let _ = io::stdout().write_all(text.as_bytes());
 }
 
-fn go(options: &Staprun) -> Result<Ended, Box<dyn std::error::Error>> {
-    let blob = read_program(options.program())?;
-    if options.daemon {
-        background::enter()?;
-    }
-    let run_options = RunOptions {
+fn run_options(options: &Staprun) -> RunOptions {
+    RunOptions {
         command: options.command.clone(),
         target: options.target,
         output: options.output.clone(),
@@ -64,6 +108,5 @@ fn go(options: &Staprun) -> Result<Ended, Box<dyn std::error::Error>> {
         overrides: options.globals(),
         interval: options.reader_timeout.map(|ms| Duration::from_millis(ms.into())),
         ..RunOptions::default()
-    };
-    Ok(run(&blob, &run_options)?)
+    }
 }

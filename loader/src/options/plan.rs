@@ -177,11 +177,6 @@ impl Plan {
             // Skipped hits do not end the session either; they are told at its end.
             defines.push((String::from("MAXSKIPPED"), u32::MAX.to_string()));
         }
-        if stap.flight_recorder && stap.output.is_none() {
-            let text =
-                "-F keeps what it records in files here: give -o FILE, and -S to bound them.";
-            return Err(OptionError::Together(text));
-        }
         let language = language(stap.compatible.as_deref())?;
         let file = stap.release.as_deref().map(Path::new).filter(|path| path.is_file());
         let file = file.map(Path::to_owned);

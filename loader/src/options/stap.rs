@@ -342,10 +342,15 @@ const FLAGS: &[Flag<Stap>] = &[
             Ok(())
         }),
     ),
-    flag('F', Nothing, "flight recorder: run in the background; with -o only", |s, _| {
-        s.flight_recorder = true;
-        Ok(())
-    }),
+    flag(
+        'F',
+        Nothing,
+        "flight recorder: run in the background, for staprun -A or into the file of -o",
+        |s, _| {
+            s.flight_recorder = true;
+            Ok(())
+        },
+    ),
     flag('S', Value("MB[,N]"), "start another output file after so many MB, keep N", |s, text| {
         s.rotation = Some(Rotation::parse(text)?);
         Ok(())

@@ -5,8 +5,6 @@ use super::flag::{Effect, Flag, OptionError, Table, Takes};
 use super::names::{self, Color, Rotation};
 use super::stap::Instead;
 
-const OWNED: &str = "a session ends with the process that has it; -D keeps one in the background";
-
 /// The command line of `staprun`, as typed.
 #[derive(Clone, Debug, Default)]
 pub struct Staprun {
@@ -72,6 +70,9 @@ impl Staprun {
             (self.daemon && self.delete, "-D and -d exclude each other."),
             (self.daemon && self.command.is_some(), "-D and -c exclude each other."),
             (self.daemon && self.output.is_none(), "-D needs -o."),
+            (self.leave && self.delete, "-L and -d exclude each other."),
+            (self.leave && self.output.is_some(), "-L and -o exclude each other."),
+            (self.attach && self.delete, "-A and -d exclude each other."),
             (self.rotation.is_some() && self.output.is_none(), "-S needs -o."),
         ] {
             if together {
@@ -170,27 +171,18 @@ const FLAGS: &[Flag<Staprun>] = &[
         s.daemon = true;
         Ok(())
     }),
-    but(
-        Refused(OWNED),
-        flag('L', Nothing, "start the probes and leave them", |s, _| {
-            s.leave = true;
-            Ok(())
-        }),
-    ),
-    but(
-        Refused(OWNED),
-        flag('A', Nothing, "read from probes that were left", |s, _| {
-            s.attach = true;
-            Ok(())
-        }),
-    ),
-    but(
-        Refused(OWNED),
-        flag('d', Nothing, "remove probes that were left", |s, _| {
-            s.delete = true;
-            Ok(())
-        }),
-    ),
+    flag('L', Nothing, "start the probes and leave them", |s, _| {
+        s.leave = true;
+        Ok(())
+    }),
+    flag('A', Nothing, "attach to probes that were left", |s, _| {
+        s.attach = true;
+        Ok(())
+    }),
+    flag('d', Nothing, "remove probes that were left, '*' for all", |s, _| {
+        s.delete = true;
+        Ok(())
+    }),
     flag('S', Value("MB[,N]"), "start another output file after so many MB, keep N", |s, text| {
         s.rotation = Some(Rotation::parse(text)?);
         Ok(())

@@ -14,6 +14,7 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("staprun_judges_by_content", staprun_judges_by_content),
     ("staprun_runs_in_the_background", staprun_runs_in_the_background),
     ("stap_records_flights", stap_records_flights),
+    ("staprun_attaches_to_what_was_left", staprun_attaches_to_what_was_left),
     ("stap_loads_the_module", stap_loads_the_module),
 ];
 
@@ -120,11 +121,68 @@ fn staprun_runs_in_the_background(guest: &mut Guest) -> Result<(), String> {
 fn stap_records_flights(guest: &mut Guest) -> Result<(), String> {
     expect(
         guest,
-        "cd /tmp; stap -F -e 'probe begin { exit() }' 2>/dev/null; [ $? = 1 ] || exit 1
-         recorder=$(stap -F -o flight.out -e 'probe begin { println(\"on\") } probe end { println(\"off\") }') \
+        "cd /tmp; recorder=$(stap -F -o flight.out -e 'probe begin { println(\"on\") } probe end { println(\"off\") }') \
          && until grep -q on flight.out; do usleep 20000; done
          kill -TERM $recorder && until grep -q off flight.out; do usleep 20000; done; cat flight.out",
         "on\noff\n",
+    )
+}
+
+/// `staprun -L`, `-A`, `-d`, and `stap -F` without a file: who attaches reads what was said
+/// before, may leave again, and gets the end with its status.
+fn staprun_attaches_to_what_was_left(guest: &mut Guest) -> Result<(), String> {
+    let script = "global n probe begin { println(\"on\") } \
+                  probe procfs(\"n\").write { n++ println(n) if ($value == \"x\") error(\"enough\") } \
+                  probe end { println(\"off \", n) } probe error { println(\"bad\") }";
+    guest.write_file("/tmp/left.stp", script.as_bytes()).map_err(|error| error.to_string())?;
+    let left = "Disconnecting from systemtap module.\nTo reconnect, type \"staprun -A left\"\n";
+    expect(
+        guest,
+        "cd /tmp; stap -p4 -m left left.stp && staprun -L left.sbc 2>&1",
+        &format!("left.sbc\n{left}"),
+    )?;
+    // A second one of the name, and one that is not there.
+    expect(
+        guest,
+        "cd /tmp; staprun -L left.sbc 2>&1; echo $?; staprun -A other 2>&1; echo $?",
+        "ERROR: a session named 'left' was left already; -m gives this one another name\n1\n\
+         ERROR: no session named 'other' was left here (there are: left)\n1\n",
+    )?;
+    // Left again, then ended by a signal.
+    expect(
+        guest,
+        "cd /tmp; echo a >/proc/systemtap/left/n; \
+         staprun -A left >a.out 2>a.err & p=$!; until grep -q 1 a.out; do usleep 20000; done; \
+         kill -QUIT $p; wait $p; echo $?; echo a >/proc/systemtap/left/n; cat a.out a.err; \
+         staprun -A left >b.out & p=$!; until grep -q 2 b.out; do usleep 20000; done; \
+         kill -INT $p; wait $p; echo $?; cat b.out; ls /run/stapvm /proc/systemtap 2>/dev/null | grep left; true",
+        &format!("0\non\n1\n\n{left}0\n2\noff 2\n"),
+    )?;
+    // What ends by itself stays until it has been read, and says how it ended.
+    expect(
+        guest,
+        "cd /tmp; stap -F -m left left.stp 2>/dev/null; printf x >/proc/systemtap/left/n; \
+         until ! ls /proc/systemtap/left >/dev/null 2>&1; do usleep 20000; done; \
+         staprun -A left 2>b.err; echo $?; grep -c 'ERROR: enough' b.err; ls /run/stapvm",
+        "on\n1\nbad\n1\n1\n",
+    )?;
+    // The flight recorder keeps the latest.
+    expect(
+        guest,
+        "cd /tmp; stap -F -m many -e 'global n probe timer.ms(20) { \
+         if (n < 4000) { for (i = 0; i < 40; i++) printf(\"%500d\\n\", n++) } else println(\"done\") } \
+         probe end { println(\"end\") }' 2>/dev/null; sleep 3; \
+         staprun -A many >c.out 2>c.err & p=$!; until grep -q done c.out; do usleep 20000; done; \
+         kill -INT $p; wait $p; tail -n 1 c.out; grep -c ' 3999$' c.out; grep -c ' 1$' c.out; \
+         grep -c 'oldest .* bytes of output are gone' c.err",
+        "end\n1\n0\n1\n",
+    )?;
+    // Deleted, and errors before anything is armed.
+    expect(
+        guest,
+        "cd /tmp; staprun -L left.sbc 2>/dev/null; staprun -d left; echo $?; staprun -d left 2>&1; \
+         stap -F -e 'probe kernel.function(\"no_such_thing_here\") { }' >/dev/null 2>&1; echo $?; ls /run/stapvm",
+        "0\nERROR: no session named 'left' was left here\n1\n",
     )
 }
 
