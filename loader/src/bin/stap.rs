@@ -156,6 +156,7 @@ fn say(instead: Instead, plan: &Plan) -> Result<(), Problem> {
     let language = frontend_syntax::preprocess::LANGUAGE_VERSION;
     let text = match instead {
         Instead::Nothing => String::new(),
+        Instead::Types => frontend::listing::probe_types().join("\n") + "\n",
         Instead::Functions | Instead::Aliases => {
             let library = loader::library::read(&plan.libraries).map_err(Problem::Other)?;
             let kernel = TargetKernel::new(&plan.release, &plan.language);

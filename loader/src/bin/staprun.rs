@@ -84,7 +84,7 @@ fn code(ended: Ended) -> ExitCode {
 fn say(instead: Instead) {
     let version = concat!("stapvm ", env!("CARGO_PKG_VERSION"));
     let text = match instead {
-        Instead::Nothing | Instead::Functions | Instead::Aliases => String::new(),
+        Instead::Nothing | Instead::Functions | Instead::Aliases | Instead::Types => String::new(),
         Instead::Version => format!("Systemtap module loader/runner (bytecode, {version})\n"),
         Instead::Help => format!(
             "{version}: runs a program that stap -p4 has written\n\n\

@@ -28,6 +28,8 @@ pub enum Instead {
     Functions,
     /// --dump-probe-aliases
     Aliases,
+    /// --dump-probe-types
+    Types,
 }
 
 /// Where handlers run.
@@ -367,10 +369,10 @@ const FLAGS: &[Flag<Stap>] = &[
         s.list = Some((text.to_owned(), Detail::Variables));
         Ok(())
     }),
-    but(
-        Refused(NOT_YET),
-        long(&["dump-probe-types"], Nothing, "list kinds of probe points", ignore),
-    ),
+    long(&["dump-probe-types"], Nothing, "list kinds of probe points", |s, _| {
+        s.instead = Some(Instead::Types);
+        Ok(())
+    }),
     long(&["dump-probe-aliases"], Nothing, "list probe aliases", |s, _| {
         s.instead = Some(Instead::Aliases);
         Ok(())
