@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # debug-symbols.sh SERIES: the debug symbols of a guest kernel, below target/debug-symbols.
-# Their package has 280 MB, so that only `make dwarf-check` asks for them.
+# Their package has 280 MB, so that only `make dwarf-check` and `make examples` ask for them.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 release=$(cat "target/guest/$1/release")

@@ -122,14 +122,16 @@ proptest! {
         let found = run(&pattern, text.as_bytes());
         prop_assert_eq!(found.is_some(), reference.is_match(text.as_bytes()), "{}", pattern);
         if let Some(found) = found {
-            // The regex crate finds where the first match begins; the longest one from there
-            // is looked for end by end.
-            let start = reference.find(text.as_bytes()).unwrap().start();
+            // Of the matches that end first the one that begins earliest fixes the start;
+            // the longest one from there is looked for end by end.
             if !pattern.contains(['^', '$']) {
                 let whole = bytes::Regex::new(&format!("(?s-u)\\A(?:{pattern})\\z")).unwrap();
-                let part = |end: usize| &text.as_bytes()[start..end];
-                let longest = (start..=text.len()).rev().find(|&end| whole.is_match(part(end)));
-                prop_assert_eq!(&found[0], part(longest.unwrap()), "{}", pattern);
+                let part = |start: usize, end: usize| &text.as_bytes()[start..end];
+                let start = (0..=text.len())
+                    .find_map(|end| (0..=end).find(|&start| whole.is_match(part(start, end))))
+                    .unwrap();
+                let longest = (start..=text.len()).rev().find(|&end| whole.is_match(part(start, end)));
+                prop_assert_eq!(&found[0], part(start, longest.unwrap()), "{}", pattern);
             }
         }
     }

@@ -41,25 +41,28 @@ fn run() -> Result<bool, String> {
         if !types.exists() {
             return Err(format!("{}: not there; make setup", types.display()));
         }
-        let symbols = debug_symbols(&types);
+        let symbols = debug_symbols(series);
         let mut by_symbols = 0;
         let mut reasons: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for example in &examples {
-            let Err(reason) = compile(&stap, example, types.as_os_str())? else { continue };
-            if let Some(release) = &symbols
-                && compile(&stap, example, release.as_ref())?.is_ok()
-            {
-                by_symbols += 1;
-            } else {
-                reasons.entry(reason).or_default().push(&example.name);
+            let Err(mut reason) = compile(&stap, example, types.as_os_str())? else { continue };
+            if let Some(symbols) = &symbols {
+                match compile(&stap, example, symbols.as_os_str())? {
+                    Ok(()) => {
+                        by_symbols += 1;
+                        continue;
+                    }
+                    Err(remaining) => reason = remaining,
+                }
             }
+            reasons.entry(reason).or_default().push(&example.name);
         }
         let failed: usize = reasons.values().map(Vec::len).sum();
         let made = examples.len() - failed;
         println!("\nLinux {series}: {made} of {} compile to a verified blob", examples.len());
         match symbols {
             Some(_) => println!("  {by_symbols} of them only with the kernel's debug symbols"),
-            None => println!("  (the kernel's debug symbols are not installed here)"),
+            None => println!("  (the kernel's debug symbols have not been fetched)"),
         }
         for (reason, names) in &reasons {
             println!("  {reason}");
@@ -86,13 +89,11 @@ fn stap() -> Result<PathBuf, String> {
     Ok(path)
 }
 
-/// The kernel's release, if its debug symbols are installed: files and lines, which some
+/// The kernel's debug symbols, if they have been fetched: files and lines, which some
 /// examples ask for, only they tell.
-fn debug_symbols(types: &Path) -> Option<String> {
-    let release = std::fs::read_to_string(types.with_file_name("release")).ok()?;
-    let release = release.trim();
-    let file = format!("/usr/lib/debug/lib/modules/{release}/vmlinux");
-    Path::new(&file).exists().then(|| release.to_owned())
+fn debug_symbols(series: Series) -> Option<PathBuf> {
+    let file = root().join(format!("target/debug-symbols/{series}/vmlinux"));
+    file.exists().then_some(file)
 }
 
 /// Compiles one; the reason if it does not become a blob.

@@ -195,7 +195,7 @@ fn refusals(guest: &mut Guest) -> Result<(), String> {
             "inlined functions, statements by line, labels and callees need debug symbols: no debug symbols of the running kernel are here: install the package linux-image-",
         ),
         ("netfilter.hook(\"NF_X\").pf(\"NFPROTO_IPV4\")", "unknown hook 'NF_X' of NFPROTO_IPV4"),
-        ("timer.s(0)", "timer interval must be greater than 0"),
+        ("timer.s(0)", "interval value out of range (1, 86400)"),
     ] {
         let text = format!("probe {point} {{ println(1) }}");
         let outcome = Run::script(&text).run(guest)?;

@@ -19,6 +19,9 @@ use vm_spec::image::Image;
 pub trait Sink {
     /// Appends bytes; a sink with an end drops what lies behind it.
     fn put(&mut self, bytes: &[u8]);
+
+    /// What comes next is bytes rather than text: NULs may be among them.
+    fn expect_bytes(&mut self) {}
 }
 
 /// A sink into a slice, which cuts the text off at its end.
@@ -26,12 +29,13 @@ pub trait Sink {
 pub struct SliceSink<'a> {
     out: &'a mut [u8],
     written: usize,
+    may_hold_nul: bool,
 }
 
 impl<'a> SliceSink<'a> {
     /// A sink that begins at the start of `out`.
     pub fn new(out: &'a mut [u8]) -> Self {
-        SliceSink { out, written: 0 }
+        SliceSink { out, written: 0, may_hold_nul: false }
     }
 
     /// Bytes written so far.
@@ -41,12 +45,19 @@ impl<'a> SliceSink<'a> {
 
     /// Bytes before the first NUL.
     pub fn text_length(&self) -> usize {
+        if !self.may_hold_nul {
+            return self.written;
+        }
         let text = self.out.get(..self.written).unwrap_or_default();
         text.iter().position(|byte| *byte == 0).unwrap_or(self.written)
     }
 }
 
 impl Sink for SliceSink<'_> {
+    fn expect_bytes(&mut self) {
+        self.may_hold_nul = true;
+    }
+
     fn put(&mut self, bytes: &[u8]) {
         let Some(rest) = self.out.get_mut(self.written..) else { return };
         // Digits and what is between them, for which a call of memcpy is too much.
@@ -173,6 +184,7 @@ pub fn conversion<A: Arguments>(
         Conversion::String => field.string(arguments.string()?, out),
         Conversion::Memory => {
             let bytes = arguments.memory(field.memory_length(), field.has(Flags::ALTERNATE))?;
+            out.expect_bytes();
             field.padded(bytes.len(), out, |out| out.put(bytes));
         }
         Conversion::MemoryHex => {
@@ -183,8 +195,14 @@ pub fn conversion<A: Arguments>(
                 }
             });
         }
-        Conversion::Character => field.character(arguments.long()? as u8, out),
-        Conversion::Binary => field.binary(arguments.long()?, out),
+        Conversion::Character => {
+            out.expect_bytes();
+            field.character(arguments.long()? as u8, out);
+        }
+        Conversion::Binary => {
+            out.expect_bytes();
+            field.binary(arguments.long()?, out);
+        }
         Conversion::Signed => field.signed(arguments.long()?, out),
         Conversion::Unsigned => field.number(arguments.long()? as u64, b"", Base::DECIMAL, out),
         Conversion::Octal => field.number(arguments.long()? as u64, b"", Base::OCTAL, out),

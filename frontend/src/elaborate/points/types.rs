@@ -121,6 +121,10 @@ mod tests {
         for form in TYPES {
             let point = form
                 .replace("length(number)", "length(4)")
+                .replace("timer.ns(number)", "timer.ns(100000)")
+                .replace("timer.nsec(number)", "timer.nsec(100000)")
+                .replace("timer.us(number)", "timer.us(100)")
+                .replace("timer.usec(number)", "timer.usec(100)")
                 .replace("(number)", "(1)")
                 .replace("hook(string)", "hook(\"NF_INET_LOCAL_IN\")")
                 .replace("pf(string)", "pf(\"NFPROTO_IPV4\")")

@@ -127,11 +127,6 @@ impl Arguments for Direct<'_, '_> {
     }
 }
 
-/// `%c` and `%b` put bytes out as they are.
-fn may_hold_nul(piece: &PieceRecord) -> bool {
-    piece.conversion == Conversion::Character as u8 || piece.conversion == Conversion::Binary as u8
-}
-
 outlined_ops! {
     print(m, window, insn) {
         let (image, id) = (m.image, FormatId(insn.imm() as u32));
@@ -149,15 +144,9 @@ outlined_ops! {
         let mut arguments =
             Direct { tuple, host: &mut *m.host, output: &mut m.output, lent: false };
         let mut sink = SliceSink::new(bytes);
-        let pieces = image.pieces_of(FormatId(insn.imm() as u32));
         let result = format::format(image, FormatId(insn.imm() as u32), &mut arguments, &mut sink);
-        let written = sink.written();
         // What is printed may hold NULs; a string ends at the first.
-        let length = if arguments.lent || pieces.iter().any(may_hold_nul) {
-            sink.text_length()
-        } else {
-            written
-        };
+        let length = sink.text_length();
         if arguments.lent {
             m.output.clear();
         }
