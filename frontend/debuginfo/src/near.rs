@@ -6,8 +6,15 @@
 /// struct are worth telling.
 pub(crate) fn alternatives<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> String {
     const MOST: usize = 8;
+    // Comparing takes the product of two lengths, and damaged files have long names.
+    const LONGEST: usize = 64;
+    const MOST_COMPARED: usize = 1000;
+    if unknown.len() > LONGEST {
+        return String::new();
+    }
     let mut near: Vec<(usize, &str)> = known
-        .filter(|name| !name.is_empty())
+        .filter(|name| (1..=LONGEST).contains(&name.len()))
+        .take(MOST_COMPARED)
         .map(|name| {
             // A longer name with the same words is nearer than its length says.
             let contained = name.contains(unknown) || unknown.contains(name);
