@@ -2,20 +2,11 @@
 //! Library files and aliases: what is found, in which order, and what is left out.
 
 use frontend::{Compiler, LibraryFile, Request};
-use frontend_syntax::Environment;
+use frontend_syntax::Release;
 use frontend_syntax::render::render;
 use vm_spec::blob::Blob;
 
-struct Kernel;
-
-impl Environment for Kernel {
-    fn kernel_release(&self) -> &'static str {
-        "6.12.0"
-    }
-    fn config(&self, _: &str) -> Option<String> {
-        None
-    }
-}
+const KERNEL: Release<'static> = Release("6.12.0");
 
 fn file(name: &str, text: &str) -> LibraryFile {
     LibraryFile { name: name.to_owned(), text: text.as_bytes().to_vec() }
@@ -24,7 +15,7 @@ fn file(name: &str, text: &str) -> LibraryFile {
 /// The listing of `-p2` and the blob, or the errors.
 fn compile(script: &str, library: &[LibraryFile]) -> Result<(String, Blob), String> {
     let request =
-        Request { module: "test", library, ..Request::new("<input>", script.as_bytes(), &Kernel) };
+        Request { module: "test", library, ..Request::new("<input>", script.as_bytes(), &KERNEL) };
     let mut compiler = Compiler::new(request);
     let result = compiler.parse().and_then(|script| {
         let analyzed = compiler.analyze(script)?;
@@ -196,7 +187,7 @@ fn what_an_alias_computes_for_nobody_costs_nothing() {
 
 #[test]
 fn the_reference_page_is_fresh() {
-    let page = frontend::listing::reference(&Kernel);
+    let page = frontend::listing::reference(&KERNEL);
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tapset/REFERENCE.md");
     if std::env::var_os("BLESS").is_some() {
         std::fs::write(path, &page).expect("the page can be written");
@@ -215,12 +206,12 @@ fn lists_of_functions_and_aliases() {
         "function f:long(x:string, y) { return 1 } function _g() { } \
          private function h() { } probe a.b = begin, end ? { } probe _d = begin { }",
     )];
-    let functions = frontend::listing::functions(&library, &Kernel, false);
+    let functions = frontend::listing::functions(&library, &KERNEL, false);
     assert!(functions.contains(&"f:long (x:string, y:unknown)".to_owned()), "{functions:?}");
     assert!(functions.contains(&"strlen:long (arg1:string)".to_owned()), "{functions:?}");
     assert!(!functions.iter().any(|line| line.starts_with('_')), "{functions:?}");
     assert!(functions.is_sorted());
-    let aliases = frontend::listing::aliases(&library, &Kernel, true);
+    let aliases = frontend::listing::aliases(&library, &KERNEL, true);
     for line in ["a.b = begin, end?", "_d = begin"] {
         assert!(aliases.contains(&line.to_owned()), "{line}");
     }

@@ -3,25 +3,16 @@
 //! can be shown. The parser alone is treated so in `syntax/tests/robust.rs`.
 
 use frontend::{Compiler, Request};
-use frontend_syntax::Environment;
+use frontend_syntax::Release;
 use frontend_syntax::render::render;
 use proptest::prelude::*;
 use std::fmt::Write;
 
-struct Kernel;
-
-impl Environment for Kernel {
-    fn kernel_release(&self) -> &'static str {
-        "6.12.0"
-    }
-    fn config(&self, _: &str) -> Option<String> {
-        None
-    }
-}
+const KERNEL: Release<'static> = Release("6.12.0");
 
 /// Compiles; gives the errors' messages, of which none may be an internal one.
 fn errors(script: &[u8]) -> Vec<String> {
-    let mut compiler = Compiler::new(Request::new("t.stp", script, &Kernel));
+    let mut compiler = Compiler::new(Request::new("t.stp", script, &KERNEL));
     let compiled = compiler
         .parse()
         .and_then(|parsed| compiler.analyze(parsed))

@@ -21,23 +21,13 @@ mod program;
 mod scripts;
 pub mod seeds;
 
-use frontend_syntax::Environment;
+use frontend_syntax::Release;
 
 pub use program::{blob, btf, dwarf, elf, image, record};
 pub use scripts::{regex, script, syntax};
 
 /// The kernel that scripts are compiled for.
-struct Kernel;
-
-impl Environment for Kernel {
-    fn kernel_release(&self) -> &'static str {
-        "6.12.0"
-    }
-
-    fn config(&self, _: &str) -> Option<String> {
-        None
-    }
-}
+const KERNEL: Release<'static> = Release("6.12.0");
 
 /// A property of any bytes: it panics where it does not hold.
 pub type Property = fn(&[u8]);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Properties of the compiler.
 
-use crate::Kernel;
+use crate::KERNEL;
 use frontend::{Compiler, Request};
 use frontend_syntax::render::render;
 use frontend_syntax::{Diagnostic, ParseOptions, SourceMap, parse, printer};
@@ -33,7 +33,7 @@ fn parsed(text: &[u8]) -> (String, Vec<Diagnostic>) {
     let mut map = SourceMap::new();
     let file = map.add("fuzz", text);
     let arguments = ["7".to_owned(), "word".to_owned()];
-    let options = ParseOptions { arguments: &arguments, environment: &Kernel, guru: false };
+    let options = ParseOptions { arguments: &arguments, environment: &KERNEL, guru: false };
     let parsed = parse(&map, file, &options);
     for diagnostic in &parsed.diagnostics {
         let _ = render(&map, diagnostic);
@@ -44,7 +44,7 @@ fn parsed(text: &[u8]) -> (String, Vec<Diagnostic>) {
 fn compile(text: &[u8]) -> Option<Blob> {
     let defines = [("MAXACTION".to_owned(), "2000".to_owned())];
     let mut compiler =
-        Compiler::new(Request { defines: &defines, ..Request::new("fuzz", text, &Kernel) });
+        Compiler::new(Request { defines: &defines, ..Request::new("fuzz", text, &KERNEL) });
     let blob = compiler
         .parse()
         .and_then(|parsed| compiler.analyze(parsed))

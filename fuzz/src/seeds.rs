@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What fuzzing starts from: the scripts of the tests and what they become.
 
-use crate::Kernel;
+use crate::KERNEL;
 use debuginfo::oracle::sample;
 use frontend::{Compiler, Request};
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ fn lines() -> Vec<Vec<u8>> {
 
 fn compiled(script: &[u8]) -> Option<vm_spec::blob::Blob> {
     let defines = [("MAXMAPENTRIES".to_owned(), "16".to_owned())];
-    let request = Request { defines: &defines, ..Request::new("seed", script, &Kernel) };
+    let request = Request { defines: &defines, ..Request::new("seed", script, &KERNEL) };
     let mut compiler = Compiler::new(request);
     let analyzed = compiler.parse().and_then(|parsed| compiler.analyze(parsed)).ok()?;
     compiler.translate(&analyzed).ok()

@@ -50,7 +50,7 @@ pub struct Plan {
     pub names: Vec<u8>,
 }
 
-const EVENTS: [&str; 2] =
+pub(crate) const EVENTS: [&str; 2] =
     ["/sys/kernel/tracing/available_events", "/sys/kernel/debug/tracing/available_events"];
 
 /// Makes the attach list of a blob.

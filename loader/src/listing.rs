@@ -3,6 +3,7 @@
 //! handlers can look at. They come from the kernel's types; files, lines and what else only
 //! debug symbols tell comes from those, where they are installed.
 
+use crate::attach::EVENTS;
 use debuginfo::dwarf::{CodePoint, DebugError, FunctionPattern};
 use debuginfo::{Function, Place, Shape, Types, TypesError};
 use frontend_syntax::ast::{Item, Literal, ProbePoint};
@@ -11,8 +12,6 @@ use frontend_syntax::{Environment, ParseOptions, SourceMap, parse};
 use std::collections::BTreeMap;
 use std::fs;
 
-const EVENTS: [&str; 2] =
-    ["/sys/kernel/tracing/available_events", "/sys/kernel/debug/tracing/available_events"];
 /// What every tracepoint has a function of.
 const TRACE_PREFIX: &str = "__traceiter_";
 

@@ -157,15 +157,7 @@ impl Run {
                 wrong.push(format!("something like {pattern}"));
             }
         }
-        if wrong.is_empty() {
-            return Ok(());
-        }
-        Err(format!(
-            "{}\nstdout:\n{}\nstderr:\n{}",
-            wrong.join("\n"),
-            outcome.stdout,
-            outcome.stderr
-        ))
+        outcome.judged(&wrong)
     }
 }
 

@@ -164,15 +164,7 @@ impl Case {
             }
             wrong.push(format!("{stream} should be:\n{want}---- but is:\n{have}----"));
         }
-        if wrong.is_empty() {
-            return Ok(());
-        }
-        Err(format!(
-            "{}\nstdout:\n{}\nstderr:\n{}",
-            wrong.join("\n"),
-            outcome.stdout,
-            outcome.stderr
-        ))
+        outcome.judged(&wrong)
     }
 }
 

@@ -79,6 +79,20 @@ pub struct Outcome {
     pub stderr: String,
 }
 
+impl Outcome {
+    /// An error that tells what is wrong, if anything is, with all that was printed.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn judged(&self, wrong: &[String]) -> Result<(), String> {
+        if wrong.is_empty() {
+            return Ok(());
+        }
+        let Outcome { stdout, stderr, .. } = self;
+        Err(format!("{}\nstdout:\n{stdout}\nstderr:\n{stderr}", wrong.join("\n")))
+    }
+}
+
 /// A running guest. Dropping it ends it.
 #[derive(Debug)]
 pub struct Guest {

@@ -30,5 +30,5 @@ pub mod visit;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use parser::{Parsed, parse, parse_with_macros};
-pub use preprocess::{Environment, MacroLibrary, ParseOptions};
+pub use preprocess::{Environment, MacroLibrary, ParseOptions, Release};
 pub use source::{FileId, SourceMap, Span};

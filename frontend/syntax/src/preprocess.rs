@@ -47,6 +47,21 @@ pub trait Environment {
     }
 }
 
+/// A kernel of which only the release is known, as `uname -r` prints it: no option of its
+/// configuration is.
+#[derive(Clone, Copy, Debug)]
+pub struct Release<'r>(pub &'r str);
+
+impl Environment for Release<'_> {
+    fn kernel_release(&self) -> &str {
+        self.0
+    }
+
+    fn config(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
 /// How a script is read.
 #[derive(Clone, Copy)]
 pub struct ParseOptions<'a> {

@@ -3,7 +3,7 @@
 //! is the kernel's own, so that little is left to be made.
 
 use super::Reading;
-use super::unit::{Entry, Reader};
+use super::unit::{Entry, Reader, is_signed};
 use crate::btf::build::Builder;
 use crate::btf::{Btf, Kind};
 use crate::ty::Type;
@@ -203,19 +203,10 @@ impl<'a> Converter<'_, 'a> {
             Some(AttributeValue::Encoding(encoding)) => encoding,
             _ => constants::DW_ATE_unsigned,
         };
-        let signed = matches!(encoding, constants::DW_ATE_signed | constants::DW_ATE_signed_char);
-        let whole = signed
-            || matches!(
-                encoding,
-                constants::DW_ATE_unsigned
-                    | constants::DW_ATE_unsigned_char
-                    | constants::DW_ATE_boolean
-                    | constants::DW_ATE_address
-            );
-        match whole {
-            true => Made::Integer { name, bytes, signed },
+        match is_signed(encoding) {
+            Some(signed) => Made::Integer { name, bytes, signed },
             // Something of that size that nobody can look into.
-            false => Made::Composite { union: false, name, bytes, members: Vec::new() },
+            None => Made::Composite { union: false, name, bytes, members: Vec::new() },
         }
     }
 

@@ -6,7 +6,7 @@
 //! registers at hand (values at the entry of the function, thread-local memory) is refused
 //! with the reason.
 
-use super::unit::{Entry, Reader};
+use super::unit::{Entry, Reader, is_signed};
 use super::{Reading, Slice};
 use gimli::{AttributeValue, CfaRule, DieReference, Expression, Operation, constants};
 use std::ops::Range;
@@ -352,27 +352,17 @@ impl Machine<'_, '_> {
             Some(AttributeValue::Encoding(encoding)) => encoding,
             _ => return Ok(Step::Fails(OUT_OF_STACK)),
         };
-        let is_signed =
-            matches!(encoding, constants::DW_ATE_signed | constants::DW_ATE_signed_char);
-        let is_number = is_signed
-            || matches!(
-                encoding,
-                constants::DW_ATE_unsigned
-                    | constants::DW_ATE_unsigned_char
-                    | constants::DW_ATE_boolean
-                    | constants::DW_ATE_address
-            );
         let bits = match size {
             1 | 2 | 4 => 64 - 8 * size.cast_signed(),
             8 => return Ok(Step::On),
             _ => return Ok(Step::Fails(Found::Unreadable("is no whole number of 8 bytes"))),
         };
-        if !is_number {
+        let Some(signed) = is_signed(encoding) else {
             return Ok(Step::Fails(Found::Unreadable("is no whole number of 8 bytes")));
-        }
+        };
         self.with_top(|top| {
             let shift = || Formula::Constant(bits);
-            if is_signed {
+            if signed {
                 let up = Formula::binary(Operator::ShiftLeft, top, shift());
                 return Formula::binary(Operator::ShiftRight, up, shift());
             }

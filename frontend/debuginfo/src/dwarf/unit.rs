@@ -236,3 +236,15 @@ impl<'a> Reader<'a> {
         Some(if folder.is_empty() || folder == "." { name } else { format!("{folder}/{name}") })
     }
 }
+
+/// Has a whole number of this encoding a sign? `None` if it is none.
+pub(super) fn is_signed(encoding: gimli::DwAte) -> Option<bool> {
+    match encoding {
+        gimli::DW_ATE_signed | gimli::DW_ATE_signed_char => Some(true),
+        gimli::DW_ATE_unsigned
+        | gimli::DW_ATE_unsigned_char
+        | gimli::DW_ATE_boolean
+        | gimli::DW_ATE_address => Some(false),
+        _ => None,
+    }
+}

@@ -104,17 +104,9 @@ mod tests {
     use super::TYPES;
     use crate::elaborate::points::resolve;
     use frontend_syntax::ast::Item;
-    use frontend_syntax::{Environment, ParseOptions, SourceMap, parse};
+    use frontend_syntax::{ParseOptions, Release, SourceMap, parse};
 
-    struct Kernel;
-    impl Environment for Kernel {
-        fn kernel_release(&self) -> &'static str {
-            "6.12.0"
-        }
-        fn config(&self, _: &str) -> Option<String> {
-            None
-        }
-    }
+    const KERNEL: Release<'static> = Release("6.12.0");
 
     #[test]
     fn every_form_is_understood() {
@@ -132,7 +124,7 @@ mod tests {
                 .replace("(string)", "(\"name\")");
             let mut map = SourceMap::new();
             let file = map.add("test", format!("probe {point} {{}}").as_bytes());
-            let options = ParseOptions { arguments: &[], environment: &Kernel, guru: false };
+            let options = ParseOptions { arguments: &[], environment: &KERNEL, guru: false };
             let parsed = parse(&map, file, &options);
             let Some(Item::Probe(probe)) = parsed.script.items.first() else {
                 panic!("{point} is no probe point")
