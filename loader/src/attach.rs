@@ -8,6 +8,7 @@ mod symbols;
 use crate::relocate::Relocated;
 use crate::relocate::places::{PlaceError, address};
 use std::fs;
+pub use symbols::Absent;
 use symbols::{Symbol, Symbols, Wanted};
 use vm_spec::blob::{AttachSpec, Blob, DataPlace, ProbePoint, Sampling};
 use vm_spec::device::{ANY_SYSCALL, ATTACH_FREQUENCY, ATTACH_OPTIONAL, AttachRecord};
@@ -20,6 +21,14 @@ pub enum AttachError {
     /// Nothing here has that name.
     #[error("semantic error: while resolving probe point: no match for {0} on this kernel")]
     NoMatch(String),
+    /// Nothing here has that name, for a reason.
+    #[error("semantic error: while resolving probe point: no match for {point}: {reason}")]
+    Absent {
+        /// The probe point.
+        point: String,
+        /// Why.
+        reason: Absent,
+    },
     /// The kernel's symbols cannot be read.
     #[error("cannot read {path}: {error}")]
     Unreadable {
@@ -72,7 +81,12 @@ pub fn plan(blob: &Blob, image: &Image<'_>, relocated: &Relocated) -> Result<Pla
         plan.point(point, kind, &symbols, image.header.string_length)?;
         let never = point.attach == AttachSpec::Never;
         if plan.records.len() == before && !never && !point.optional {
-            return Err(AttachError::NoMatch(point.text.clone()));
+            let text = point.text.clone();
+            let wanted = Wanted::of(&point.attach);
+            return Err(match wanted.and_then(|wanted| symbols.why_absent(wanted)) {
+                Some(reason) => AttachError::Absent { point: text, reason },
+                None => AttachError::NoMatch(text),
+            });
         }
     }
     Ok(plan)

@@ -209,10 +209,7 @@ fn code(
 
 /// ` $name:type` of each argument that can be read.
 fn variables(function: &Function) -> String {
-    let readable = function.arguments.iter().filter(|argument| {
-        matches!(argument.place, Place::Register(_))
-            && !matches!(argument.ty.shape(), Shape::Composite { .. } | Shape::Wide)
-    });
+    let readable = function.arguments.iter().filter(|argument| argument.place != Place::Unknown);
     readable.map(|argument| format!(" ${}:{}", argument.name, argument.ty.text())).collect()
 }
 

@@ -30,6 +30,6 @@ mod ty;
 mod types;
 
 pub use function::{Argument, Function, Place};
-pub use path::{PathError, Walk, answer, walk};
+pub use path::{Base, PathError, Walk, answer, walk};
 pub use ty::{Field, Found, Shape, Type};
 pub use types::{Source, Types, TypesError};

@@ -70,6 +70,21 @@ pub fn sample() -> Builder {
     );
     b.function("twice", int, &[("a", int)]);
     b.function("twice", int, &[("b", int)]);
+    let hidden = [("a", int), ("pair", pair), ("n", int), ("late", pair), ("last", int)];
+    b.function("returns_large", large, &hidden);
+    b.function("returns_small", inner, &[("a", int)]);
+    let packed = b.structure("packed", 12, &[("x", int, 0, 0), ("y", long, 32, 0)]);
+    b.function("takes_packed", int, &[("p", packed), ("n", int), ("large", large), ("o", packed)]);
+    let wide = b.integer("__int128", 16, true);
+    let double = b.float("double", 8);
+    let empty = b.structure("empty", 0, &[]);
+    b.function("takes_wide", int, &[("a", int), ("w", wide), ("nothing", empty), ("b", int)]);
+    b.function("takes_double", int, &[("a", int), ("d", double), ("b", int)]);
+    let floating = b.structure("floating", 8, &[("d", double, 0, 0)]);
+    b.function("takes_floating", int, &[("a", int), ("s", floating), ("b", int)]);
+    let aligned = b.structure("line", 32, &[("a", long, 0, 0)]);
+    b.function("takes_line", int, &[("large", large), ("n", int), ("l", aligned), ("o", large)]);
+    b.function("prints", int, &[("format", to_outer), ("", 0)]);
     b.function("__traceiter_event", int, &[("__data", to_outer), ("o", to_outer), ("flag", int)]);
     b.variable("counter", long);
     b.forward("later");
@@ -102,6 +117,13 @@ fn paths() -> Vec<Path> {
         path(outer(), &["color"]),
         path(parameter("plain", "o"), &["*", "name", "3"]),
         path(parameter("by_value", "n"), &[]),
+        path(parameter("by_value", "small"), &["y"]),
+        path(parameter("by_value", "pair"), &["b"]),
+        path(parameter("by_value", "large"), &["a"]),
+        path(parameter("many", "g"), &[]),
+        path(parameter("takes_wide", "w"), &[]),
+        path(Root::Return { function: "by_value".to_owned() }, &["b"]),
+        path(Root::Return { function: "returns_small".to_owned() }, &["y"]),
         path(Root::Return { function: "plain".to_owned() }, &[]),
         path(event, &[]),
         path(Root::Variable("counter".to_owned()), &[]),

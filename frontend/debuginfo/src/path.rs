@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! A way through types, walked on a kernel at hand: the answers to relocations.
 
-use crate::function::{Argument, Place};
+use crate::function::{Argument, Class, Place};
 use crate::near::alternatives;
 use crate::ty::{Shape, Type};
 use crate::types::{Types, TypesError};
@@ -97,17 +97,29 @@ pub enum PathError {
         /// The type.
         ty: String,
     },
-    /// The argument is on the stack.
-    #[error("argument '{name}' of {function} is passed on the stack, which cannot be read here")]
-    OnStack {
+    /// Nobody can tell where the argument is.
+    #[error(
+        "where argument '{name}' of {function} is passed cannot be told: its type {ty}, or that of one before it, is a floating-point number, an unusually aligned or empty struct, or unknown"
+    )]
+    Unplaced {
         /// The parameter.
         name: String,
         /// The function.
         function: String,
+        /// Its type.
+        ty: String,
     },
-    /// The argument is a struct in registers.
+    /// The argument is in another kind of place than the program looks at.
+    #[error("{what} is passed {place} here, which is not where the program looks for it")]
+    Elsewhere {
+        /// What is looked for.
+        what: String,
+        /// Where it is.
+        place: &'static str,
+    },
+    /// A struct by value where there should be none, or more of it than can be seen.
     #[error(
-        "argument '{name}' of {function} is a {ty} passed by value in registers, which cannot be read here"
+        "'{name}' of {function} is a {ty} passed by value in {place}, which cannot be read here"
     )]
     ByValue {
         /// The parameter.
@@ -116,6 +128,8 @@ pub enum PathError {
         function: String,
         /// Its type.
         ty: String,
+        /// Where it is.
+        place: &'static str,
     },
     /// Something is unusual about sizes.
     #[error("the size of {0} is not known or cannot be handled")]
@@ -138,6 +152,17 @@ pub enum PathError {
     Nonsense(String),
 }
 
+/// What offsets count from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Base {
+    /// An address.
+    Memory,
+    /// Words that are passed: this argument or argument register, and those behind it.
+    Words(u8),
+    /// The stack pointer at the function's entry.
+    Stack,
+}
+
 /// Where a path leads.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Walk {
@@ -147,14 +172,14 @@ pub struct Walk {
     pub bit_offset: u64,
     /// Bits of a bit field; 0 for anything else.
     pub bit_size: u32,
-    /// Position of the argument that a path of no step stands for.
-    pub position: Option<u8>,
+    /// Where offsets count from.
+    pub base: Base,
 }
 
 impl Walk {
     /// At the start of something of this type.
     pub fn at(ty: Type) -> Walk {
-        Walk { ty, bit_offset: 0, bit_size: 0, position: None }
+        Walk { ty, bit_offset: 0, bit_size: 0, base: Base::Memory }
     }
 
     /// One step on.
@@ -170,7 +195,7 @@ impl Walk {
                 let bits = size.checked_mul(8).and_then(|bits| bits.checked_mul(*n));
                 let bit_offset = bits.and_then(|bits| bits.checked_add(self.bit_offset));
                 let bit_offset = bit_offset.ok_or_else(|| PathError::Size(self.ty.text()))?;
-                Ok(Walk { bit_offset, ..Walk::at(element) })
+                Ok(Walk { bit_offset, base: self.base, ..Walk::at(element) })
             }
             Step::AnyElement => self.element().map(Walk::at),
             Step::Dereference => match self.ty.pointee() {
@@ -197,13 +222,30 @@ impl Walk {
             return Err(PathError::NoMember { name: name.to_owned(), ty: ty.text(), alternatives });
         };
         let bit_offset = self.bit_offset + found.bit_offset;
-        Ok(Walk { ty: found.ty, bit_offset, bit_size: found.bit_size, position: None })
+        Ok(Walk { ty: found.ty, bit_offset, bit_size: found.bit_size, base: self.base })
     }
 
     fn bytes(&self) -> Result<i32, PathError> {
         let bytes = self.bit_offset / 8;
         let whole = self.bit_offset.is_multiple_of(8);
         i32::try_from(bytes).ok().filter(|_| whole).ok_or_else(|| PathError::Size(self.ty.text()))
+    }
+
+    /// Bits of the number there.
+    fn bits(&self) -> Result<u64, PathError> {
+        if self.bit_size > 0 {
+            return Ok(self.bit_size.into());
+        }
+        self.ty.size().map(|bytes| 8 * bytes).ok_or_else(|| PathError::Size(self.ty.text()))
+    }
+
+    /// The word that it is in, and its first bit there.
+    fn within_words(&self, first: u8) -> Result<(i32, u64), PathError> {
+        let (word, bit) = (self.bit_offset / 64, self.bit_offset % 64);
+        let fits = bit + self.bits()? <= 64;
+        let word = i32::try_from(word).ok().filter(|_| fits);
+        let word = word.ok_or_else(|| PathError::Size(self.ty.text()))?;
+        Ok((i32::from(first) + word, bit))
     }
 
     fn width(&self) -> Result<Width, PathError> {
@@ -271,16 +313,18 @@ fn root(types: &Types, path: &Path) -> Result<Walk, PathError> {
             };
             passed(argument, name)
         }
-        Root::Return { function: name } => {
-            let function = function(name)?;
-            match function.returns.shape() {
-                Shape::Void => Err(PathError::ReturnsNothing(name.clone())),
-                Shape::Composite { .. } | Shape::Wide | Shape::Float => Err(PathError::ByValue {
-                    name: "return".to_owned(),
-                    function: name.clone(),
-                    ty: function.returns.text(),
-                }),
-                _ => Ok(Walk { position: Some(0), ..Walk::at(function.returns) }),
+        Root::Return { function: name_of } => {
+            let function = function(name_of)?;
+            let unreadable = |place| {
+                let (name, ty) = ("return".to_owned(), function.returns.text());
+                Err(PathError::ByValue { name, function: name_of.to_owned(), ty, place })
+            };
+            match (function.returns.shape(), Class::of(&function.returns)) {
+                (Shape::Void, _) => Err(PathError::ReturnsNothing(name_of.clone())),
+                (_, Class::Memory(_)) => unreadable("memory"),
+                (_, Class::Registers(2)) => unreadable("two registers"),
+                (_, Class::Unknown | Class::Nothing) => unreadable("an unknown place"),
+                _ => Ok(Walk { base: Base::Words(0), ..Walk::at(function.returns) }),
             }
         }
         Root::TraceArgument { tracepoint, name } => {
@@ -305,10 +349,12 @@ fn root(types: &Types, path: &Path) -> Result<Walk, PathError> {
                         name: argument.name.clone(),
                         function: tracepoint.clone(),
                         ty: argument.ty.text(),
+                        place: "front of others",
                     });
                 }
             }
-            Ok(Walk { position: u8::try_from(index).ok(), ..Walk::at(argument.ty.clone()) })
+            let index = u8::try_from(index).unwrap_or(u8::MAX);
+            Ok(Walk { base: Base::Words(index), ..Walk::at(argument.ty.clone()) })
         }
         Root::Variable(name) => {
             let found = types.variable(module, name)?;
@@ -318,16 +364,19 @@ fn root(types: &Types, path: &Path) -> Result<Walk, PathError> {
     }
 }
 
-/// An argument in its register.
+/// An argument where it is passed.
 fn passed(argument: &Argument, function: &str) -> Result<Walk, PathError> {
-    let (name, function) = (argument.name.clone(), function.to_owned());
-    let ty = || argument.ty.text();
-    let composite = matches!(argument.ty.shape(), Shape::Composite { .. } | Shape::Wide);
+    let at = Walk::at(argument.ty.clone());
     match argument.place {
-        Place::Stack => Err(PathError::OnStack { name, function }),
-        Place::RegisterPair(_) => Err(PathError::ByValue { name, function, ty: ty() }),
-        Place::Register(_) if composite => Err(PathError::ByValue { name, function, ty: ty() }),
-        Place::Register(n) => Ok(Walk { position: Some(n), ..Walk::at(argument.ty.clone()) }),
+        Place::Register(n) | Place::RegisterPair(n) => Ok(Walk { base: Base::Words(n), ..at }),
+        Place::Stack(offset) => {
+            Ok(Walk { base: Base::Stack, bit_offset: 8 * u64::from(offset), ..at })
+        }
+        Place::Unknown => Err(PathError::Unplaced {
+            name: argument.name.clone(),
+            function: function.to_owned(),
+            ty: argument.ty.text(),
+        }),
     }
 }
 
@@ -361,6 +410,12 @@ pub fn answer(types: &Types, relocation: &Relocation) -> Result<i64, PathError> 
     }
     let at = found?;
     let nonsense = || PathError::Nonsense(relocation.to_string());
+    let elsewhere = |place| PathError::Elsewhere { what: relocation.path.to_string(), place };
+    if matches!(at.base, Base::Words(_))
+        && matches!(relocation.question, Question::Offset | Question::Load | Question::BitUnit)
+    {
+        return Err(elsewhere("in registers"));
+    }
     Ok(match &relocation.question {
         Question::Exists | Question::Address => return Err(nonsense()),
         Question::Offset => at.bytes()?.into(),
@@ -369,20 +424,34 @@ pub fn answer(types: &Types, relocation: &Relocation) -> Result<i64, PathError> 
             let (offset, width, _) = at.bit_unit()?;
             Placed { offset, width }.to_raw()
         }
-        Question::BitsAbove => {
-            let (_, _, first) = at.bit_unit()?;
-            64 - i64::from(first) - i64::from(at.bit_size)
+        Question::BitsAbove | Question::BitsBelow => {
+            let (first, bits) = match at.base {
+                Base::Words(word) => (at.within_words(word)?.1 as i64, at.bits()? as i64),
+                _ if at.bit_size == 0 => return Err(nonsense()),
+                _ => (i64::from(at.bit_unit()?.2), i64::from(at.bit_size)),
+            };
+            if relocation.question == Question::BitsBelow { 64 - bits } else { 64 - first - bits }
         }
-        Question::BitsBelow => 64 - i64::from(at.bit_size),
         Question::Size => {
             let size = at.ty.size().and_then(|size| i64::try_from(size).ok());
             size.ok_or_else(|| PathError::Size(at.ty.text()))?
         }
         Question::Word => {
-            let position = at.position.ok_or_else(nonsense)?;
-            // Arrays are passed as addresses.
-            let width = at.ty.width().unwrap_or(Width::U64);
-            Placed { offset: position.into(), width }.to_raw()
+            let first = match at.base {
+                Base::Words(first) => first,
+                Base::Stack => return Err(elsewhere("on the stack")),
+                Base::Memory => return Err(nonsense()),
+            };
+            // Of a struct, the whole word: what is selected of it is shifted out.
+            let (offset, width) = match relocation.path.steps.as_slice() {
+                // Arrays are passed as addresses.
+                [] => (first.into(), at.ty.width().unwrap_or(Width::U64)),
+                _ => (at.within_words(first)?.0, Width::U64),
+            };
+            let placed = Placed { offset, width };
+            // Of what is returned in two registers, only one is at hand.
+            placed.word(relocation.slot_kind()).ok_or_else(nonsense)?;
+            placed.to_raw()
         }
         Question::Enumerator(name) => {
             let names = at.ty.enumerators();

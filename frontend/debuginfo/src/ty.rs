@@ -63,6 +63,15 @@ pub enum Shape {
     Incomplete,
 }
 
+/// How the numbers in a struct lie.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Layout {
+    /// Each at a multiple of its size.
+    Aligned,
+    /// Some elsewhere.
+    Packed,
+}
+
 /// A member where it was found.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Found {
@@ -208,6 +217,47 @@ impl Type {
                 each.checked_mul(count.into())
             }
             Kind::Variable(inner) => bare.with(inner).size_within(depth.checked_sub(1)?),
+            _ => None,
+        }
+    }
+
+    /// How the numbers in it lie; `None` if some are no integers or addresses.
+    pub(crate) fn layout(&self) -> Option<Layout> {
+        self.layout_at(0, MAX_ANONYMOUS_DEPTH, &Budget::default())
+    }
+
+    /// The same, of something at this bit.
+    fn layout_at(&self, at: u64, depth: usize, budget: &Budget) -> Option<Layout> {
+        budget.pay()?;
+        let depth = depth.checked_sub(1)?;
+        match self.shape() {
+            Shape::Integer { .. } | Shape::Enum { .. } | Shape::Pointer | Shape::Wide => {
+                let aligned = at.is_multiple_of(8 * self.size()?.max(1));
+                Some(if aligned { Layout::Aligned } else { Layout::Packed })
+            }
+            // The others lie like the first or the second.
+            Shape::Array { count } => {
+                let element = self.element()?;
+                let mut all = Layout::Aligned;
+                for n in 0..u64::from(count.min(2)) {
+                    let bits = element.size()?.checked_mul(8 * n)?;
+                    let one = element.layout_at(at.checked_add(bits)?, depth, budget)?;
+                    all = if one == Layout::Packed { one } else { all };
+                }
+                Some(all)
+            }
+            Shape::Composite { .. } => {
+                let mut all = Layout::Aligned;
+                for Field { found, .. } in self.fields() {
+                    if found.bit_size > 0 {
+                        continue;
+                    }
+                    let at = at.checked_add(found.bit_offset)?;
+                    let one = found.ty.layout_at(at, depth, budget)?;
+                    all = if one == Layout::Packed { one } else { all };
+                }
+                Some(all)
+            }
             _ => None,
         }
     }

@@ -107,16 +107,90 @@ fn arguments_are_where_the_convention_puts_them() {
     assert_eq!(word("plain", "n"), Ok((1, Width::I32)));
     assert_eq!(word("plain", "c"), Ok((2, Width::U8)));
     assert_eq!(word("many", "f"), Ok((5, Width::I32)));
-    assert!(matches!(word("many", "g"), Err(PathError::OnStack { .. })));
+    // Behind the return address.
+    assert!(matches!(word("many", "g"), Err(PathError::Elsewhere { place: "on the stack", .. })));
+    assert_eq!(placed(parameter("many", "g", "")), Ok((8, Width::I32)));
+    assert_eq!(ask(Question::Offset, parameter("many", "g", "")), Ok(8));
+    // What a pointer in a register points to is no longer there.
+    assert_eq!(placed(parameter("plain", "o", "*.number")), Ok((0, Width::I32)));
+    assert!(placed(parameter("plain", "n", "")).is_err());
     // One register, two registers, memory: then the next is the fourth.
-    assert!(matches!(word("by_value", "small"), Err(PathError::ByValue { .. })));
-    assert!(matches!(word("by_value", "pair"), Err(PathError::ByValue { .. })));
-    assert!(matches!(word("by_value", "large"), Err(PathError::OnStack { .. })));
     assert_eq!(word("by_value", "n"), Ok((3, Width::I32)));
-    let function = types().functions(None, "by_value").unwrap().remove(0);
-    let places: Vec<Place> = function.arguments.iter().map(|argument| argument.place).collect();
-    let wanted = [Place::Register(0), Place::RegisterPair(1), Place::Stack, Place::Register(3)];
-    assert_eq!(places, wanted);
+    assert_eq!(placed(parameter("by_value", "large", "a")), Ok((8, Width::U64)));
+    assert_eq!(word("prints", "format"), Ok((0, Width::U64)));
+    let unplaced = |function, name| match word(function, name) {
+        Err(PathError::Unplaced { .. }) => {}
+        other => panic!("{function} {name}: {other:?}"),
+    };
+    unplaced("takes_double", "d");
+    unplaced("takes_floating", "s");
+    unplaced("takes_double", "b");
+    unplaced("takes_wide", "nothing");
+    // Its alignment decides whether it is 8 bytes on.
+    unplaced("takes_line", "l");
+    unplaced("takes_line", "o");
+    let refused = ask(Question::Word, parameter("takes_double", "d", "")).unwrap_err();
+    assert!(refused.to_string().contains("cannot be told"), "{refused}");
+}
+
+#[test]
+fn places_are_those_of_the_calling_convention() {
+    use Place::{Register, RegisterPair, Stack, Unknown};
+    for (name, wanted) in [
+        (
+            "many",
+            &[
+                Register(0),
+                Register(1),
+                Register(2),
+                Register(3),
+                Register(4),
+                Register(5),
+                Stack(8),
+            ][..],
+        ),
+        ("by_value", &[Register(0), RegisterPair(1), Stack(8), Register(3)]),
+        // The first register says where the result goes; the pair that does not fit leaves one.
+        ("returns_large", &[Register(1), RegisterPair(2), Register(4), Stack(8), Register(5)]),
+        ("returns_small", &[Register(0)]),
+        ("takes_packed", &[Stack(8), Register(0), Stack(24), Stack(48)]),
+        ("takes_wide", &[Register(0), RegisterPair(1), Unknown, Register(3)]),
+        ("takes_line", &[Stack(8), Register(0), Unknown, Unknown]),
+    ] {
+        let function = types().functions(None, name).unwrap().remove(0);
+        let places: Vec<Place> = function.arguments.iter().map(|argument| argument.place).collect();
+        assert_eq!(places, wanted, "{name}");
+    }
+}
+
+/// The register of a member of a struct in registers, and the shifts to it.
+#[test]
+fn members_of_structs_in_registers_are_shifted_out() {
+    let of = |root: Root, member: &str| {
+        let all = [Question::Word, Question::BitsAbove, Question::BitsBelow];
+        let [word, above, below] = all.map(|question| ask(question, path(root.clone(), member)));
+        let word = Placed::from_raw(word?).unwrap();
+        assert_eq!(word.width, Width::U64);
+        Ok::<_, PathError>((word.offset, above?, below?))
+    };
+    let parameter =
+        |name: &str| Root::Parameter { function: "by_value".to_owned(), name: name.to_owned() };
+    let returned = |name: &str| Root::Return { function: name.to_owned() };
+    assert_eq!(of(parameter("small"), "x"), Ok((0, 32, 32)));
+    assert_eq!(of(parameter("small"), "y"), Ok((0, 16, 48)));
+    assert_eq!(of(parameter("pair"), "a"), Ok((1, 0, 0)));
+    assert_eq!(of(parameter("pair"), "b"), Ok((2, 0, 0)));
+    assert_eq!(of(returned("returns_small"), "y"), Ok((0, 16, 48)));
+    for function in ["by_value", "returns_large"] {
+        let refused = of(returned(function), "b");
+        assert!(matches!(refused, Err(PathError::ByValue { .. })), "{refused:?}");
+    }
+    // Such a struct has no address.
+    for question in [Question::Load, Question::Offset] {
+        let path = path(parameter("small"), "y");
+        let refused = ask(question, path);
+        assert!(matches!(refused, Err(PathError::Elsewhere { place: "in registers", .. })));
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::code::narrowed;
 use super::operation::Operation;
 use super::place::{Names, Place};
 use super::{Problem, Resolver, types_problem};
-use debuginfo::{PathError, Shape, Walk};
+use debuginfo::{Base, PathError, Shape, Walk};
 use frontend_syntax::Span;
 use frontend_syntax::ast::{
     BinaryOperator, Expression, ExpressionKind, Selector, TargetBase, TargetVariable,
@@ -28,7 +28,12 @@ pub(super) enum Value {
     AtHand(Expression),
     /// It is in memory; the path's offsets count from the expression's value.
     Memory(Expression),
+    /// It is a struct in argument registers or in that of the result; the path tells which.
+    Words,
 }
+
+/// The stack pointer's position in `struct pt_regs`.
+const STACK_POINTER: u8 = 19;
 
 /// A chain so far.
 #[derive(Clone, Debug)]
@@ -229,10 +234,16 @@ impl Resolver<'_> {
             return self.local_chain(&code, path, &name, token, place);
         }
         let value = match base {
-            TargetBase::Name(_) => {
-                let word = self.relocation(Question::Word, path.clone(), place);
-                Value::AtHand(self.operation(Operation::Word(word), Vec::new(), token))
-            }
+            TargetBase::Name(_) => match at.base {
+                Base::Stack => {
+                    Value::Memory(self.operation(Operation::Register(STACK_POINTER), vec![], token))
+                }
+                _ if matches!(at.ty.shape(), Shape::Composite { .. }) => Value::Words,
+                _ => {
+                    let word = self.relocation(Question::Word, path.clone(), place);
+                    Value::AtHand(self.operation(Operation::Word(word), Vec::new(), token))
+                }
+            },
             TargetBase::Var { .. } => {
                 let address = self.relocation(Question::Address, path.clone(), place);
                 Value::Memory(self.operation(Operation::Slot(address), Vec::new(), token))
@@ -351,8 +362,8 @@ impl Resolver<'_> {
         token: Span,
         place: &Place,
     ) -> Result<Chain, Problem> {
-        let start = match &chain.value {
-            Value::Memory(start) | Value::AtHand(start) => start.clone(),
+        let (Value::Memory(start) | Value::AtHand(start)) = chain.value.clone() else {
+            return Err(in_register(token));
         };
         if matches!(index.kind, ExpressionKind::Number(0)) {
             return Ok(chain);
@@ -391,13 +402,14 @@ impl Resolver<'_> {
             return Err(Problem::new("cannot take the address of a bit field", token));
         }
         let address = match chain.value {
-            Value::AtHand(_) => {
-                return Err(Problem::new("cannot take address of object in register", token));
-            }
+            Value::AtHand(_) | Value::Words => return Err(in_register(token)),
             Value::Memory(address) => address,
         };
-        let moves = |step: &Step| matches!(step, Step::Member(_) | Step::Element(_));
-        if !chain.path.steps.last().is_some_and(moves) {
+        let moves = match chain.path.steps.last() {
+            Some(step) => matches!(step, Step::Member(_) | Step::Element(_)),
+            None => chain.at.base == Base::Stack,
+        };
+        if !moves {
             return Ok(address);
         }
         let offset = self.relocation(Question::Offset, chain.path, place);
@@ -431,6 +443,7 @@ impl Resolver<'_> {
                 return Ok(narrowed(value, ty, *bit_offset, *bit_size, token));
             }
             Value::AtHand(value) => return Ok(value),
+            Value::Words => return Ok(self.within_words(chain, token, place)),
             Value::Memory(address) => address,
         };
         if chain.at.bit_size == 0 {
@@ -442,6 +455,23 @@ impl Resolver<'_> {
         let below = self.relocation(Question::BitsBelow, chain.path, place);
         let bits = Operation::Bits { unit, above, below, signed: chain.at.ty.is_signed() };
         Ok(self.operation(bits, vec![address], token))
+    }
+
+    /// A number in a struct in registers.
+    fn within_words(&mut self, chain: Chain, token: Span, place: &Place) -> Expression {
+        let signed = chain.at.ty.is_signed();
+        let word = self.relocation(Question::Word, chain.path.clone(), place);
+        let above = self.relocation(Question::BitsAbove, chain.path.clone(), place);
+        let below = self.relocation(Question::BitsBelow, chain.path, place);
+        let word = self.operation(Operation::Word(word), Vec::new(), token);
+        let above = self.operation(Operation::Slot(above), Vec::new(), token);
+        let below = self.operation(Operation::Slot(below), Vec::new(), token);
+        let down = match signed {
+            true => BinaryOperator::ShiftRight,
+            false => BinaryOperator::ShiftRightUnsigned,
+        };
+        let up = binary(BinaryOperator::ShiftLeft, word, above, token);
+        binary(down, up, below, token)
     }
 
     /// The path that `@defined` asks about; `Ok(None)` if there is nothing to ask.
@@ -544,7 +574,7 @@ impl Resolver<'_> {
             chain = self.dereference(chain, end, place)?;
         }
         let Value::Memory(address) = chain.value else {
-            return Err(Problem::new("cannot read a struct in a register", end));
+            return Err(in_register(end));
         };
         let question = if known.address_of { Question::Offset } else { Question::Load };
         let relocation = self.relocation(question.clone(), path, place);
@@ -559,6 +589,10 @@ impl Resolver<'_> {
 /// Does an index count things of the type that a pointer is cast to?
 fn is_cast(base: &TargetBase, at: &Walk) -> bool {
     matches!(base, TargetBase::Cast { .. }) && !matches!(at.ty.shape(), Shape::Array { .. })
+}
+
+fn in_register(token: Span) -> Problem {
+    Problem::new("cannot take address of object in register", token)
 }
 
 fn accessed_whole(chain: &Chain, token: Span) -> Problem {

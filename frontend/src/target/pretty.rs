@@ -96,6 +96,13 @@ impl Resolver<'_> {
         let (in_memory, argument) = match &chain.value {
             Value::AtHand(value) => (false, value.clone()),
             Value::Memory(address) => (true, address.clone()),
+            // Nothing is loaded, so that nothing can fail; no function could get it whole.
+            Value::Words => {
+                let mut pieces = Pieces::default();
+                let deep = if depth > 1 { MAX_DEPTH } else { 1 };
+                self.print(chain, Level::Top, deep, &mut pieces, token, place)?;
+                return Ok(pieces.finish(token));
+            }
         };
         let key = format!("{in_memory} {depth} {:?} {:?}", chain.path, place.guards);
         let name = match self.printers.get(&key) {
@@ -147,6 +154,7 @@ impl Resolver<'_> {
         let inner = match chain.value {
             Value::AtHand(_) => Value::AtHand(variable),
             Value::Memory(_) => Value::Memory(variable),
+            Value::Words => Value::Words,
         };
         let mut pieces = Pieces::default();
         let chain = Chain { value: inner, ..chain };

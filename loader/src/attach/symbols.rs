@@ -32,10 +32,32 @@ pub(super) struct Wanted<'a> {
     pub(super) exported: bool,
 }
 
+/// Why no function has the name.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Absent {
+    /// The kernel says so.
+    #[error("the kernel forbids probes in '{0}' (/sys/kernel/debug/kprobes/blacklist)")]
+    Forbidden(String),
+    /// Nobody calls it.
+    #[error(
+        "the compiler has inlined '{name}' everywhere, and only parts of it are functions \
+         ({part}): with debug symbols where the script is compiled, the places are probed"
+    )]
+    Inlined {
+        /// The function.
+        name: String,
+        /// One of its parts.
+        part: String,
+    },
+}
+
 /// What some probe point may mean.
 #[derive(Default)]
 pub(super) struct Symbols {
     functions: Vec<Symbol>,
+    /// Of functions with literal names, what the compiler has made: `name.isra.0`.
+    made: Vec<Symbol>,
+    forbidden: HashSet<String>,
     data: Vec<(String, u64)>,
 }
 
@@ -59,8 +81,7 @@ impl Symbols {
             on_disk.extend(modules::functions_on_disk(module, here));
         }
         found.functions.extend(on_disk.into_values().flatten());
-        let forbidden = blacklist();
-        found.functions.retain(|symbol| !forbidden.contains(&symbol.name));
+        found.forbidden = blacklist();
         Ok(found)
     }
 
@@ -89,6 +110,11 @@ impl Symbols {
             }
             if names.may_have(entry.name) && is_function(&entry) {
                 self.functions.push(symbol(&entry)?);
+            } else if let Some((name, _)) = entry.name.split_once('.')
+                && names.has_literal(name)
+                && entry.is_text()
+            {
+                self.made.push(symbol(&entry)?);
             }
         }
         for symbol in &mut self.functions {
@@ -97,9 +123,30 @@ impl Symbols {
         Ok(loaded)
     }
 
-    pub(super) fn matching<'a>(&'a self, wanted: Wanted<'a>) -> impl Iterator<Item = &'a Symbol> {
-        let exported = move |symbol: &&Symbol| symbol.exported || !wanted.exported;
-        self.functions.iter().filter(move |symbol| symbol.may_be(wanted)).filter(exported)
+    /// The functions. One that the compiler has made anew, with fewer parameters or for some
+    /// callers, stands for one that nobody calls otherwise: where its parameters are, is not for
+    /// us to say, and types do not tell them.
+    pub(super) fn matching(&self, wanted: Wanted<'_>) -> Vec<&Symbol> {
+        let allowed = |symbol: &&Symbol| !self.forbidden.contains(&symbol.name);
+        let exported = |symbol: &&Symbol| symbol.exported || !wanted.exported;
+        let may_be = |symbol: &&Symbol| symbol.may_be(wanted);
+        let named = || self.functions.iter().filter(may_be);
+        let mut found: Vec<&Symbol> = named().filter(exported).filter(allowed).collect();
+        if named().next().is_none() && !wanted.exported {
+            let whole = self.made.iter().filter(|symbol| symbol.is_whole());
+            found.extend(whole.filter(|symbol| symbol.is_made_of(wanted)).filter(allowed));
+        }
+        found
+    }
+
+    /// Why no function is one that a point means, if more can be said than that there is none.
+    pub(super) fn why_absent(&self, wanted: Wanted<'_>) -> Option<Absent> {
+        let forbidden = |symbol: &&Symbol| self.forbidden.contains(&symbol.name);
+        if let Some(symbol) = self.functions.iter().filter(|s| s.may_be(wanted)).find(forbidden) {
+            return Some(Absent::Forbidden(symbol.name.clone()));
+        }
+        let part = self.made.iter().find(|symbol| symbol.is_made_of(wanted))?;
+        Some(Absent::Inlined { name: wanted.pattern.to_owned(), part: part.name.clone() })
     }
 
     /// The address of a variable.
@@ -131,12 +178,27 @@ fn data_of(attach: &AttachSpec) -> Option<&str> {
 impl Symbol {
     /// Is it of the name and module? Whether it is exported is known later.
     fn may_be(&self, wanted: Wanted<'_>) -> bool {
-        let in_module = match (wanted.module, self.module.as_deref()) {
+        self.is_in(wanted.module) && matches(wanted.pattern, &self.name)
+    }
+
+    fn is_in(&self, module: Option<&str>) -> bool {
+        match (module, self.module.as_deref()) {
             (None, None) => true,
             (Some(wanted), Some(module)) => matches(&modules::normal(wanted), module),
             _ => false,
-        };
-        in_module && matches(wanted.pattern, &self.name)
+        }
+    }
+
+    /// Has the compiler made it of the function?
+    fn is_made_of(&self, wanted: Wanted<'_>) -> bool {
+        let name = self.name.split('.').next();
+        self.is_in(wanted.module) && name == Some(wanted.pattern)
+    }
+
+    /// Is it a whole function, and not a part of one (`name.part.0`, `name.cold`)?
+    fn is_whole(&self) -> bool {
+        let mut words = self.name.split('.').skip(1);
+        words.all(|word| matches!(word, "isra" | "constprop") || word.parse::<u32>().is_ok())
     }
 }
 
@@ -165,9 +227,12 @@ impl<'a> Names<'a> {
         Names { literal: literal.into_iter().collect(), lengths, patterns }
     }
 
+    fn has_literal(&self, name: &str) -> bool {
+        self.lengths.get(name.len()) == Some(&true) && self.literal.contains(name)
+    }
+
     fn may_have(&self, name: &str) -> bool {
-        let is_literal = self.lengths.get(name.len()) == Some(&true) && self.literal.contains(name);
-        is_literal || self.patterns.iter().any(|pattern| matches(pattern, name))
+        self.has_literal(name) || self.patterns.iter().any(|pattern| matches(pattern, name))
     }
 }
 
@@ -194,7 +259,7 @@ fn blacklist() -> HashSet<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Entry, Names, Wanted, is_function, symbol};
+    use super::{Absent, Entry, Names, Symbols, Wanted, is_function, symbol};
 
     #[test]
     fn functions_are_read() {
@@ -224,5 +289,37 @@ mod tests {
         let names = Names::of(&[wanted("vfs_read"), wanted("tcp_*")]);
         assert!(names.may_have("vfs_read") && names.may_have("tcp_sendmsg"));
         assert!(!names.may_have("vfs_readv"));
+    }
+
+    /// Symbols of these names, at some address.
+    fn symbols(names: &[&str], made: &[&str], forbidden: &[&str]) -> Symbols {
+        let read = |names: &[&str]| {
+            let entries = names.iter().map(|name| format!("ffffffff81000010 t {name}"));
+            entries.map(|line| symbol(&Entry::parse(&line).unwrap()).unwrap()).collect()
+        };
+        let forbidden = forbidden.iter().map(|name| (*name).to_owned()).collect();
+        Symbols { functions: read(names), made: read(made), forbidden, ..Symbols::default() }
+    }
+
+    #[test]
+    fn functions_that_the_compiler_changed() {
+        let wanted = |pattern| Wanted { pattern, module: None, exported: false };
+        let all = symbols(
+            &["plain", "never"],
+            &["plain.isra.0", "gone.constprop.0.isra.1", "gone.cold", "cut.part.0", "never.cold"],
+            &["never"],
+        );
+        let names = |pattern| {
+            let found = all.matching(wanted(pattern)).into_iter();
+            found.map(|symbol| symbol.name.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(names("plain"), ["plain"]);
+        assert_eq!(names("gone"), ["gone.constprop.0.isra.1"]);
+        assert!(names("cut").is_empty() && names("never").is_empty() && names("other").is_empty());
+        let why = |pattern| all.why_absent(wanted(pattern));
+        let (name, part) = ("cut".to_owned(), "cut.part.0".to_owned());
+        assert_eq!(why("cut"), Some(Absent::Inlined { name, part }));
+        assert_eq!(why("never"), Some(Absent::Forbidden("never".to_owned())));
+        assert_eq!(why("other"), None);
     }
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! `make dwarf-check`: what BTF tells of functions against what the debug symbols of the same
-//! kernel tell, and scripts that need the symbols, in a guest.
+//! kernel tell, where the calling convention puts arguments against where the symbols say that
+//! they are at the function's entry, and scripts that need the symbols, in a guest.
 //!
 //!     dwarf-check SERIES VMLINUX
 
-use debuginfo::dwarf::{Debug, FunctionPattern};
-use debuginfo::{Function, Types};
+use debuginfo::dwarf::{Debug, Formula, FunctionPattern, Local, Operator};
+use debuginfo::{Function, Place, Types};
 use frontend_syntax::preprocess::glob;
 use loader::types::Kernel;
 use std::collections::BTreeSet;
@@ -17,6 +18,8 @@ use tests::kernel::{Series, binaries, root};
 
 /// Functions that are compared.
 const FUNCTIONS: usize = 300;
+/// Functions whose arguments are sought at their entries.
+const ENTRIES: usize = 3000;
 /// Which: the same in each run.
 const SEED: u64 = 0x2026_1124_5157_0005;
 
@@ -44,8 +47,9 @@ fn run() -> Result<bool, Failure> {
     println!("symbols of build {} opened in {:.2?}", debug.build_id(), start.elapsed());
     let btf = Kernel::File(series.folder(root()).join("vmlinux.btf")).types();
     let agree = compare(&btf, &debug)?;
+    let placed = compare_places(&btf, &debug)?;
     let good = scripts(series, &vmlinux)?;
-    Ok(agree && good)
+    Ok(agree && placed && good)
 }
 
 /// xorshift64*
@@ -103,6 +107,94 @@ fn compare(btf: &Types, debug: &Debug) -> Result<bool, Failure> {
         wrong.len()
     );
     Ok(wrong.is_empty() && same == FUNCTIONS)
+}
+
+/// A register with a number added, as a formula of symbols has it.
+fn sum(formula: &Formula) -> Option<(u8, i64)> {
+    match formula {
+        Formula::Register(n) => Some((*n, 0)),
+        Formula::Binary(Operator::Add, left, right) => match (&**left, &**right) {
+            (inner, Formula::Constant(n)) | (Formula::Constant(n), inner) => {
+                let (register, before) = sum(inner)?;
+                Some((register, before + n))
+            }
+            _ => None,
+        },
+        Formula::Binary(Operator::Subtract, left, right) => match &**right {
+            Formula::Constant(n) => {
+                let (register, before) = sum(left)?;
+                Some((register, before - n))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Where the symbols say that an argument is; nothing if that is no place like ours.
+fn place(local: &Local) -> Option<Place> {
+    const ARGUMENTS: [u8; 6] = [5, 4, 1, 2, 8, 9];
+    const STACK_POINTER: u8 = 7;
+    let (register, added) = sum(&local.formula)?;
+    match (local.in_memory, register, added) {
+        (true, STACK_POINTER, above) => u32::try_from(above).ok().map(Place::Stack),
+        (false, register, 0) => {
+            let n = ARGUMENTS.iter().position(|argument| *argument == register)?;
+            u8::try_from(n).ok().map(Place::Register)
+        }
+        _ => None,
+    }
+}
+
+/// Each argument that BTF places, at the entry of the one function of its name.
+fn compare_places(btf: &Types, debug: &Debug) -> Result<bool, Failure> {
+    let names: BTreeSet<String> = btf.function_names(None)?.into_iter().collect();
+    let mut names: Vec<String> = names.into_iter().collect();
+    let mut random = Random(SEED);
+    let (mut functions, mut in_registers, mut on_stack, mut silent) = (0, 0, 0, 0);
+    let mut wrong = Vec::new();
+    while functions < ENTRIES && !names.is_empty() {
+        let name = names.swap_remove(random.below(names.len()));
+        let known = btf.functions(None, &name)?;
+        // Most functions have few arguments: those with more are all looked at.
+        let [function] = known.as_slice() else { continue };
+        let many = function.arguments.iter().any(|a| matches!(a.place, Place::Stack(_)));
+        if functions >= ENTRIES / 2 && !many {
+            continue;
+        }
+        let mut points = debug.functions(&FunctionPattern::parse(&name, glob)?)?;
+        points.retain(|point| !point.inlined);
+        let [point] = points.as_slice() else { continue };
+        functions += 1;
+        for argument in &function.arguments {
+            let Ok(local) = debug.local(point, &argument.name) else {
+                silent += 1;
+                continue;
+            };
+            match (argument.place, place(&local)) {
+                (_, None) => silent += 1,
+                (ours, Some(theirs)) if ours == theirs => match ours {
+                    Place::Stack(_) => on_stack += 1,
+                    _ => in_registers += 1,
+                },
+                (ours, Some(theirs)) => {
+                    wrong.push(format!(
+                        "{name} ${}: {ours:?}, symbols say {theirs:?}",
+                        argument.name
+                    ));
+                }
+            }
+        }
+    }
+    for line in &wrong {
+        println!("{line}");
+    }
+    println!(
+        "places of arguments of {functions} functions: {in_registers} in registers and {on_stack} on \
+         the stack agree, {} differ; of {silent} the symbols tell no place like ours",
+        wrong.len()
+    );
+    Ok(wrong.is_empty() && on_stack > 0)
 }
 
 /// A script, what happens while it runs, and what it must print.

@@ -3,6 +3,7 @@
 //! knows of itself and what /proc tells it.
 
 use crate::Check;
+use crate::script::{Run, sh};
 use debuginfo::{Source, Types, answer};
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -16,7 +17,143 @@ use vm_spec::relocation::Question;
 pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("types_compiled_for_6.1", |guest| across(guest, Series::ALL[0])),
     ("types_compiled_for_6.12", |guest| across(guest, Series::ALL[1])),
+    ("types::arguments_on_the_stack", arguments_on_the_stack),
+    ("types::arguments_on_the_stack_of_another_kernel", stack_of_another_kernel),
+    ("types::structs_on_the_stack", structs_on_the_stack),
+    ("types::structs_in_registers", structs_in_registers),
+    ("types::structs_returned", structs_returned),
+    ("types::functions_with_more_arguments", functions_with_more_arguments),
 ];
+
+/// The caller keeps both on its own stack, and `uf` is a list with nothing in it. They are the
+/// 7th and 8th argument on 6.1, the 8th and 9th on 6.12.
+const ON_THE_STACK: &str = r#"global right, wrong, same
+    probe kernel.function("do_mmap") {
+        near = $populate - $uf
+        if ($uf->next == $uf && @cast($uf, "list_head")->prev == $uf && near > -512 && near < 512) right++
+        else wrong++
+    }
+    probe kernel.function("do_mmap").return { if (@entry($uf) == $uf && $uf->next) same++ }
+    probe end { println(right > 0, " ", wrong, " ", same == right, " ", same > 0) }"#;
+const MAPS: &str = "/bin/busybox ls / >/dev/null";
+
+fn arguments_on_the_stack(guest: &mut Guest) -> Result<(), String> {
+    Run::script(ON_THE_STACK).command(MAPS).prints(guest, "1 0 1 1\n")?;
+    // By a kprobe instead of ftrace, and in all of `$$parms`.
+    Run::script(
+        r#"global right, wrong
+        probe kernel.function("do_mmap") {
+            uf = sprintf("uf=%#x", $uf)
+            if (register("rsp") && isinstr($$parms, uf) && $$parms =~ "populate=0xff[0-9a-f]+ uf=") right++ else wrong++
+        }
+        probe end { println(right > 0, " ", wrong) }"#,
+    )
+    .command(MAPS)
+    .prints(guest, "1 0\n")
+}
+
+/// Compiled for the other kernel, where they are the 8th and 9th argument and not the 7th
+/// and 8th, or the other way round.
+fn stack_of_another_kernel(guest: &mut Guest) -> Result<(), String> {
+    let release = sh(guest, "uname -r")?.stdout;
+    let other = Series::ALL[usize::from(release.starts_with("6.1."))];
+    let blob = compile_text(other, "stack", ON_THE_STACK)?;
+    guest.write_file("/tmp/stack.sbc", &blob).map_err(|error| error.to_string())?;
+    let outcome = sh(guest, &format!("staprun stack.sbc -c '{MAPS}'"))?;
+    if outcome.status != 0 || outcome.stdout != "1 0 1 1\n" {
+        return Err(format!("{outcome:?}"));
+    }
+    // In a register on 6.1 only: refused with the reason.
+    let pgoff = r#"probe kernel.function("do_mmap") { println($pgoff) exit() }"#;
+    let blob = compile_text(other, "pgoff", pgoff)?;
+    guest.write_file("/tmp/pgoff.sbc", &blob).map_err(|error| error.to_string())?;
+    let outcome = sh(guest, &format!("staprun pgoff.sbc -c '{MAPS}'"))?;
+    let place = if other == Series::ALL[0] { "on the stack" } else { "in registers" };
+    let reason = format!("do_mmap($pgoff) is passed {place} here");
+    if outcome.status == 0 || !outcome.stderr.contains(&reason) {
+        return Err(format!("should say {reason:?}: {outcome:?}"));
+    }
+    Ok(())
+}
+
+/// A `struct rtc_time` has 36 bytes.
+fn structs_on_the_stack(guest: &mut Guest) -> Result<(), String> {
+    let outcome = Run::script(
+        r#"global tm, year, month, day
+        probe kernel.function("rtc_tm_to_ktime") {
+            if (pid() == target()) { tm = $tm$ year = $tm->tm_year month = $tm->tm_mon day = (&$tm->tm_mday) - (&$tm) }
+        }
+        probe kernel.function("rtc_tm_to_ktime").return {
+            // Days since 1970, roughly.
+            if (pid() == target()) println($return / 1000000000 / 86400 / 365 == $tm->tm_year - 70)
+        }
+        probe end { println(year > 120 && year < 200, " ", month < 12, " ", day, " ", tm) }"#,
+    )
+    .command("echo 0 >/sys/class/rtc/rtc0/wakealarm; echo +3600 >/sys/class/rtc/rtc0/wakealarm; echo 0 >/sys/class/rtc/rtc0/wakealarm")
+    .run(guest)?;
+    let lines: Vec<&str> = outcome.stdout.lines().collect();
+    let [returned @ .., last] = lines.as_slice() else { return Err(format!("{outcome:?}")) };
+    let whole = last.starts_with("1 1 12 {.tm_sec=") && last.ends_with("}");
+    let returned_right = !returned.is_empty() && returned.iter().all(|line| *line == "1");
+    if outcome.status != 0 || !whole || !returned_right {
+        return Err(format!("{outcome:?}"));
+    }
+    Ok(())
+}
+
+/// A `kuid_t` takes one register, a `struct timespec64` two.
+fn structs_in_registers(guest: &mut Guest) -> Result<(), String> {
+    Run::script(
+        r#"global uid, after, text, parms, time, whole, mode
+        probe kernel.function("from_kuid_munged") {
+            if ($kuid->val == 4321) { uid = $kuid->val text = $kuid$ parms = $$parms }
+        }
+        probe kernel.function("from_kuid_munged").return { if ($return == 4321) after = $kuid->val }
+        probe kernel.function("timestamp_truncate") {
+            if ($t->tv_sec == 123456789) { time = $t->tv_nsec whole = $t$ mode = $inode->i_mode }
+        }
+        probe end { printf("%d %d %s %d %s %o %d\n", uid, after, text, time, whole, mode, parms =~ " kuid=.*") }"#,
+    )
+    .command(
+        "cd /tmp; busybox touch owned; busybox chmod 640 owned; busybox chown 4321 owned
+         busybox touch -d @123456789 owned; busybox stat -c %u owned >/dev/null; rm owned",
+    )
+    .prints(guest, "4321 4321 {.val=4321} 0 {.tv_sec=123456789, .tv_nsec=0} 100640 1\n")
+}
+
+fn structs_returned(guest: &mut Guest) -> Result<(), String> {
+    Run::script(
+        r#"probe kernel.function("make_kuid").return {
+            if ($uid == 4321) println($return->val, " ", $return$, " ", $$return$, " ", @defined($return->nosuch))
+        }"#,
+    )
+    .command("cd /tmp; busybox touch owned; busybox chown 4321 owned; rm owned")
+    .prints(guest, "4321 {.val=4321} return={.val=4321} 0\n")?;
+    // Two registers, of which one is not kept; memory.
+    for (function, wanted) in [("current_time", "two registers"), ("build_open_how", "memory")] {
+        let script =
+            format!("probe kernel.function(\"{function}\").return {{ println($return$) }}");
+        let outcome = Run::script(&script).run(guest)?;
+        let reason = format!("passed by value in {wanted}, which cannot be read here");
+        if outcome.status == 0 || !outcome.stderr.contains(&reason) {
+            return Err(format!("{function} should be refused, {reason}: {outcome:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// What stands for `...` has no names; what is named is where it always is.
+fn functions_with_more_arguments(guest: &mut Guest) -> Result<(), String> {
+    Run::script(
+        r#"global seen
+        probe kernel.function("seq_printf") {
+            if (pid() == target()) seen[kernel_string($f), $$parms =~ "^m=0x[0-9a-f]+ f=0x[0-9a-f]+$"]++
+        }
+        probe end { println(["%u\n", 1] in seen || ["%d\n", 1] in seen || ["%lu.%02lu %lu.%02lu\n", 1] in seen) }"#,
+    )
+    .command("exec busybox cat /proc/uptime >/dev/null")
+    .prints(guest, "1\n")
+}
 
 const SCRIPT: &str = "tests/types/across.stp";
 /// Values that the program knows.
@@ -90,19 +227,25 @@ fn lines(text: &str) -> BTreeMap<&str, &str> {
 }
 
 fn compile(series: Series) -> Result<Vec<u8>, String> {
-    let folder = std::env::temp_dir().join(format!("across-{}-{series}", std::process::id()));
+    let text = std::fs::read_to_string(root().join(SCRIPT)).map_err(|error| error.to_string())?;
+    compile_text(series, "across", &text)
+}
+
+fn compile_text(series: Series, name: &str, text: &str) -> Result<Vec<u8>, String> {
+    let folder = std::env::temp_dir().join(format!("{name}-{}-{series}", std::process::id()));
     std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
     let output = Command::new(binaries().join("stap"))
-        .args(["-p4", "-m", "across", "-r"])
+        .args(["-p4", "-m", name, "-r"])
         .arg(series.folder(root()).join("vmlinux.btf"))
-        .arg(root().join(SCRIPT))
+        .args(["-e", text])
         .current_dir(&folder)
         .output()
         .map_err(|error| error.to_string())?;
     if !output.status.success() {
         return Err(format!("stap -p4: {}", String::from_utf8_lossy(&output.stderr)));
     }
-    let blob = std::fs::read(folder.join("across.sbc")).map_err(|error| error.to_string())?;
+    let blob =
+        std::fs::read(folder.join(format!("{name}.sbc"))).map_err(|error| error.to_string())?;
     // What is left behind in the temporary folder does no harm.
     let _ = std::fs::remove_dir_all(folder);
     Ok(blob)

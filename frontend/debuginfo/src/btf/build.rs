@@ -55,6 +55,11 @@ impl Builder {
         id
     }
 
+    /// A floating-point number of so many bytes.
+    pub fn float(&mut self, name: &str, bytes: u32) -> u32 {
+        self.ty(name, kind::FLOAT, 0, false, bytes)
+    }
+
     /// A pointer; 0 makes it a `void *`.
     pub fn pointer(&mut self, to: u32) -> u32 {
         self.ty("", kind::PTR, 0, false, to)
