@@ -15,7 +15,7 @@ RELEASE := target/$(TARGET)/release
 STATIC := CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static"
 DEMO_LOAD := while :; do /bin/busybox ls /proc; /bin/busybox cat /proc/version; done
 
-.PHONY: chaos dwarf-check faults help demo test setup build module guest bench examples examples-run reference check unit guest-test install install-programs test-install fuzz differential oracle clean
+.PHONY: real chaos dwarf-check faults help demo test setup build module guest bench examples examples-run reference check unit guest-test install install-programs test-install fuzz differential oracle clean
 
 help:
 	@echo "make demo       boot a 6.1 kernel and run tests/demo.stp there"
@@ -30,6 +30,7 @@ help:
 	@echo "make fuzz       every fuzz target for 10 minutes (FUZZ=script for one, FUZZ_SECONDS=60)"
 	@echo "make differential   100000 random programs, compiled and evaluated (PROGRAMS=1000)"
 	@echo "make oracle     our accept and reject cases, put to Debian's stap"
+	@echo "make real SCRIPT=x.stp   one script by Debian's stap and by ours in a guest with 6.1 (ARGS)"
 	@echo "make install    binaries, tapset and module for the running kernel (PREFIX, DESTDIR)"
 	@echo "make install-programs   the same without the module, for packages"
 	@echo "make setup      install what build and tests need (Debian 12, root)"
@@ -109,6 +110,11 @@ ORACLE ?= -r 6.12.117+deb12-cloud-amd64
 oracle:
 	frontend/syntax/tests/oracle.sh $(ORACLE)
 	frontend/tests/oracle.sh $(ORACLE)
+
+# What the real tool prints, beside what ours does: a module is compiled for it.
+real: setup build module
+	@bash tests/setup/real-stap.sh
+	@$(RELEASE)/real-stap $(SCRIPT) $(ARGS)
 
 install:
 	@bash tests/setup/install-host.sh "$(DESTDIR)" "$(PREFIX)" all

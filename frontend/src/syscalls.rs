@@ -39,6 +39,8 @@ pub struct Argument {
 pub struct Syscall {
     /// Its number; `None` for one that this machine does not have.
     pub number: Option<u32>,
+    /// Whether it is but another name of a call, which no wildcard stands for.
+    pub second_name: bool,
     /// The kernel's name of it.
     pub name: &'static str,
     /// Its name in tracefs.
@@ -75,7 +77,11 @@ pub fn all() -> &'static [Syscall] {
 /// name may be the kernel's own, too.
 pub(crate) fn matching(pattern: &str) -> Vec<&'static Syscall> {
     let by = |name: fn(&Syscall) -> &'static str| -> Vec<&'static Syscall> {
-        all().iter().filter(|call| glob(pattern.as_bytes(), name(call).as_bytes())).collect()
+        let meant = |call: &&Syscall| match call.second_name {
+            true => pattern == name(call),
+            false => glob(pattern.as_bytes(), name(call).as_bytes()),
+        };
+        all().iter().filter(meant).collect()
     };
     let found = by(|call| call.alias);
     if found.is_empty() && !pattern.contains('*') { by(|call| call.name) } else { found }
@@ -259,6 +265,10 @@ fn call(line: &'static str) -> Option<Syscall> {
     let (head, rest) = line.split_once(':')?;
     let (head, result) = head.split_once(" -> ").unwrap_or((head, "long"));
     let (number, names) = head.split_once(' ')?;
+    let (number, second_name) = match number.strip_prefix('=') {
+        Some(number) => (number, true),
+        None => (number, false),
+    };
     let (names, alias) = match names.split_once(" as ") {
         Some((names, alias)) => (names, Some(alias)),
         None => (names, None),
@@ -273,6 +283,7 @@ fn call(line: &'static str) -> Option<Syscall> {
     let arguments = arguments.split(", ").filter(|text| !text.is_empty());
     Some(Syscall {
         number: number.parse().ok(),
+        second_name,
         name,
         event,
         alias: alias.unwrap_or(name),
@@ -323,6 +334,9 @@ mod tests {
         assert_eq!(matching("openat")[0].number, Some(257));
         assert_eq!(matching("pread64")[0].alias, "pread");
         assert_eq!(matching("eventfd").len(), 2);
+        // Counted once, whatever its names.
+        assert_eq!(matching("mmap2")[0].number, matching("mmap")[0].number);
+        assert_eq!(matching("mmap*").len(), 1);
     }
 
     #[test]

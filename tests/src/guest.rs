@@ -67,7 +67,7 @@ pub struct Interruption {
 }
 
 /// How a command ended.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Outcome {
     /// Exit status; 128 and the signal if one ended it.
     pub status: i32,
@@ -104,6 +104,11 @@ pub struct Guest {
     folder: PathBuf,
     /// From QEMU's start to the agent's first word.
     pub boot_time: Duration,
+}
+
+/// A word for a guest's shell, whatever is in it.
+pub fn quote(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 impl Guest {

@@ -87,7 +87,7 @@ fn read(path: &Path) -> Result<Vec<u8>, MissingFile> {
 }
 
 /// The shared libraries of a program, and what loads them, as ldd(1) lists them.
-fn libraries(program: &str) -> Vec<String> {
+pub fn libraries(program: &str) -> Vec<String> {
     let Ok(output) = std::process::Command::new("ldd").arg(program).output() else {
         return Vec::new();
     };

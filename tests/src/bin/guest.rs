@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
-use tests::guest::{Guest, GuestError, Machine};
+use tests::guest::{Guest, GuestError, Machine, quote};
 use tests::kernel::Series;
 
 const USAGE: &str = "usage: guest SERIES SCRIPT [--load COMMAND] [STAP ARGUMENTS...]";
@@ -82,8 +82,4 @@ fn echo(stream: u8, bytes: &[u8]) {
         1 => std::io::stdout().write_all(bytes).and_then(|()| std::io::stdout().flush()),
         _ => std::io::stderr().write_all(bytes),
     };
-}
-
-fn quote(word: &str) -> String {
-    format!("'{}'", word.replace('\'', "'\\''"))
 }
