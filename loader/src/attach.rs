@@ -144,7 +144,8 @@ impl Plan {
             AttachSpec::Code { place, one_of_many } => match address(place) {
                 Ok(address) => {
                     let flags = if *one_of_many { ATTACH_OPTIONAL } else { 0 };
-                    self.push(point, AttachRecord { flags, address, ..plain });
+                    let value = entry_of(point);
+                    self.push(point, AttachRecord { flags, address, value, ..plain });
                 }
                 Err(_) if point.optional => {}
                 Err(error) => {
@@ -224,7 +225,7 @@ impl Plan {
             module_length,
             address: symbol.address,
             extra: maxactive.into(),
-            value: point.entry.map_or(0, |entry| u64::from(entry.0) + 1),
+            value: entry_of(point),
             name_offset,
             name_length,
             point_offset,
@@ -262,6 +263,11 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// The handler that keeps values for a return probe, as attach records name it.
+fn entry_of(point: &ProbePoint) -> u64 {
+    point.entry.map_or(0, |entry| u64::from(entry.0) + 1)
 }
 
 fn is_wild(pattern: &str) -> bool {

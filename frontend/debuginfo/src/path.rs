@@ -293,7 +293,10 @@ fn root(types: &Types, path: &Path) -> Result<Walk, PathError> {
         }
     };
     if let Some((ty, _)) = types.learnt(module, &path.root) {
-        return Ok(Walk::at(ty));
+        return match &path.root {
+            Root::Return { function } => returned(ty, function),
+            _ => Ok(Walk::at(ty)),
+        };
     }
     match &path.root {
         Root::Type(name) => {
@@ -313,20 +316,7 @@ fn root(types: &Types, path: &Path) -> Result<Walk, PathError> {
             };
             passed(argument, name)
         }
-        Root::Return { function: name_of } => {
-            let function = function(name_of)?;
-            let unreadable = |place| {
-                let (name, ty) = ("return".to_owned(), function.returns.text());
-                Err(PathError::ByValue { name, function: name_of.to_owned(), ty, place })
-            };
-            match (function.returns.shape(), Class::of(&function.returns)) {
-                (Shape::Void, _) => Err(PathError::ReturnsNothing(name_of.clone())),
-                (_, Class::Memory(_)) => unreadable("memory"),
-                (_, Class::Registers(2)) => unreadable("two registers"),
-                (_, Class::Unknown | Class::Nothing) => unreadable("an unknown place"),
-                _ => Ok(Walk { base: Base::Words(0), ..Walk::at(function.returns) }),
-            }
-        }
+        Root::Return { function: name } => returned(function(name)?.returns, name),
         Root::TraceArgument { tracepoint, name } => {
             let found = types.tracepoint(module, tracepoint)?;
             let found = found.ok_or_else(|| PathError::NoTracepoint(tracepoint.clone()))?;
@@ -362,6 +352,19 @@ fn root(types: &Types, path: &Path) -> Result<Walk, PathError> {
         }
         Root::Local { .. } | Root::Image(_) => Err(PathError::OnlySymbols(path.to_string())),
     }
+}
+
+/// What a function returns, where it is.
+fn returned(ty: Type, function: &str) -> Result<Walk, PathError> {
+    let place = match (ty.shape(), Class::of(&ty)) {
+        (Shape::Void, _) => return Err(PathError::ReturnsNothing(function.to_owned())),
+        (_, Class::Memory(_)) => "memory",
+        (_, Class::Registers(2)) => "two registers",
+        (_, Class::Unknown | Class::Nothing) => "an unknown place",
+        _ => return Ok(Walk { base: Base::Words(0), ..Walk::at(ty) }),
+    };
+    let (name, function) = ("return".to_owned(), function.to_owned());
+    Err(PathError::ByValue { name, function, ty: ty.text(), place })
 }
 
 /// An argument where it is passed.

@@ -42,11 +42,14 @@ impl Resolver<'_> {
             "vars" | "parms" | "locals" if matches!(place.names, Names::Code(_)) => {
                 self.locals(name, token, place)?
             }
+            "vars" | "parms" if matches!(place.names, Names::ReturnOf(_)) => {
+                self.locals("parms", token, place)?
+            }
             "vars" | "parms" => self.parameters(token, place)?,
             "return" => self.returned(token, place)?,
             // Where the locals of a function are, only debug information tells.
             "locals" => match place.names {
-                Names::Entry(_) | Names::Return(_) => Vec::new(),
+                Names::Entry(_) | Names::Return(_) | Names::ReturnOf(_) => Vec::new(),
                 _ => return Err(Problem::new("unresolved target-symbol expression", token)),
             },
             _ => return Err(Problem::new("unresolved target-symbol expression", token)),
@@ -132,7 +135,7 @@ impl Resolver<'_> {
             Names::Trace(tracepoint) => types
                 .tracepoint(module, tracepoint)
                 .map_err(|error| types_problem(&error, token))?,
-            Names::None | Names::Code(_) => {
+            Names::None | Names::Code(_) | Names::ReturnOf(_) => {
                 return Err(Problem::new("unresolved target-symbol expression", token));
             }
         };
@@ -152,7 +155,9 @@ impl Resolver<'_> {
 
     /// The variables at a place in the code: all, or those that are parameters or not.
     fn locals(&self, which: &str, token: Span, place: &Place) -> Result<Vec<String>, Problem> {
-        let Names::Code(code) = &place.names else { return Ok(Vec::new()) };
+        let (Names::Code(code) | Names::ReturnOf(code)) = &place.names else {
+            return Ok(Vec::new());
+        };
         let problem = |error: DebugError| Problem::new(error.to_string(), token);
         let debug = self.types(token)?.debug(code.module.as_deref()).map_err(problem)?;
         let variables = debug.variables(code).map_err(problem)?;
@@ -177,14 +182,21 @@ impl Resolver<'_> {
     }
 
     fn returned(&self, token: Span, place: &Place) -> Result<Vec<String>, Problem> {
-        let Names::Return(_) = place.names else { return Ok(Vec::new()) };
-        let function = self.prototype(token, place)?;
-        let gives = function.is_some_and(|function| function.returns.shape() != Shape::Void);
+        let returns = match &place.names {
+            Names::Return(_) => self.prototype(token, place)?.map(|function| function.returns),
+            Names::ReturnOf(code) => self.type_returned(code, token)?,
+            _ => None,
+        };
+        let gives = returns.is_some_and(|ty| ty.shape() != Shape::Void);
         Ok(if gives { vec!["return".to_owned()] } else { Vec::new() })
     }
 
     fn is_composite(&self, name: &str, token: Span, place: &Place) -> bool {
-        if let Names::Code(code) = &place.names {
+        if let (Names::ReturnOf(code), "return") = (&place.names, name) {
+            let returns = self.type_returned(code, token).ok().flatten();
+            return returns.is_some_and(|ty| matches!(ty.shape(), Shape::Composite { .. }));
+        }
+        if let Names::Code(code) | Names::ReturnOf(code) = &place.names {
             let found = self
                 .types(token)
                 .ok()

@@ -141,6 +141,10 @@ impl Resolver<'_> {
                     let root = self.local_root(code, name, token)?;
                     return Ok(Path { root, module: code.module.clone(), steps: Vec::new() });
                 }
+                if let Names::ReturnOf(code) = &place.names {
+                    let root = self.return_root(code, token)?;
+                    return Ok(Path { root, module: code.module.clone(), steps: Vec::new() });
+                }
                 (self.named_root(name, token, place)?, place.module.clone())
             }
             TargetBase::Var { name, module } => {
@@ -179,7 +183,7 @@ impl Resolver<'_> {
                 let (tracepoint, name) = (tracepoint.clone(), name.to_owned());
                 return Ok(Root::TraceArgument { tracepoint, name });
             }
-            Names::None | Names::Code(_) => {
+            Names::None | Names::Code(_) | Names::ReturnOf(_) => {
                 return Err(Problem::new("unresolved target-symbol expression", token));
             }
         };

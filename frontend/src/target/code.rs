@@ -8,7 +8,7 @@ use super::operation::Operation;
 use super::place::Place;
 use super::{Problem, Resolver};
 use crate::program::Probe;
-use debuginfo::dwarf::{CodePoint, Formula, Local, Operator};
+use debuginfo::dwarf::{CodePoint, Debug, Formula, Local, Operator};
 use debuginfo::{Shape, Type, Walk};
 use frontend_syntax::Span;
 use frontend_syntax::ast::{BinaryOperator, Expression, ExpressionKind, LogicalOperator};
@@ -33,18 +33,42 @@ impl Resolver<'_> {
         let local = self.local(code, name, token)?;
         let place = format!("{}@{}:{}[{:#x}]", code.function, code.file, code.line, code.pc);
         let root = Root::Local { place, name: name.to_owned() };
-        let types = self.types(token)?;
-        let debug = types.debug(code.module.as_deref());
-        let debug = debug.map_err(|error| Problem::new(error.to_string(), token))?;
-        types.learn(code.module.as_deref(), root.clone(), local.ty, debug.build_id());
+        let debug = self.debug_of(code, token)?;
+        self.types(token)?.learn(code.module.as_deref(), root.clone(), local.ty, debug.build_id());
         Ok(root)
     }
 
-    fn local(&self, code: &CodePoint, name: &str, token: Span) -> Result<Local, Problem> {
-        let problem = |error: String| Problem::new(error, token);
+    /// The root of what a function returns, whose type is known from here on.
+    pub(super) fn return_root(&self, code: &CodePoint, token: Span) -> Result<Root, Problem> {
+        let Some(ty) = self.type_returned(code, token)? else {
+            let message = format!("function {} does not return a value", code.function);
+            return Err(Problem::new(message, token));
+        };
+        let debug = self.debug_of(code, token)?;
+        let function = format!("{}@{}:{}", code.function, code.file, code.line);
+        let root = Root::Return { function };
+        self.types(token)?.learn(code.module.as_deref(), root.clone(), ty, debug.build_id());
+        Ok(root)
+    }
+
+    /// The type of what a function returns; nothing if it returns nothing.
+    pub(super) fn type_returned(
+        &self,
+        code: &CodePoint,
+        token: Span,
+    ) -> Result<Option<Type>, Problem> {
+        let found = self.debug_of(code, token)?.returns(code);
+        found.map_err(|error| Problem::new(error.to_string(), token))
+    }
+
+    fn debug_of(&self, code: &CodePoint, token: Span) -> Result<Rc<Debug>, Problem> {
         let debug = self.types(token)?.debug(code.module.as_deref());
-        let debug = debug.map_err(|error| problem(error.to_string()))?;
-        debug.local(code, name).map_err(|error| problem(error.to_string()))
+        debug.map_err(|error| Problem::new(error.to_string(), token))
+    }
+
+    fn local(&self, code: &CodePoint, name: &str, token: Span) -> Result<Local, Problem> {
+        let found = self.debug_of(code, token)?.local(code, name);
+        found.map_err(|error| Problem::new(error.to_string(), token))
     }
 
     /// The value of a variable, or its address.
@@ -110,8 +134,7 @@ impl Resolver<'_> {
         token: Span,
         place: &Place,
     ) -> Result<Expression, Problem> {
-        let debug = self.types(token)?.debug(code.module.as_deref());
-        let debug = debug.map_err(|error| Problem::new(error.to_string(), token))?;
+        let debug = self.debug_of(code, token)?;
         let found = debug.place(address, &code.function).ok_or_else(|| {
             Problem::new(format!("address {address:#x} is in no section that is loaded"), token)
         })?;

@@ -9,7 +9,7 @@ use frontend_syntax::ast::Statement;
 use std::rc::Rc;
 use vm_spec::blob::AttachSpec;
 use vm_spec::probe::ProbeKind;
-use vm_spec::relocation::Guard;
+use vm_spec::relocation::{Guard, ImagePlace};
 
 /// What the names with a dollar are.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,6 +20,8 @@ pub(super) enum Names {
     Entry(String),
     /// What a function returns, and its parameters as they were at its entry.
     Return(String),
+    /// The same of a function that only debug symbols know.
+    ReturnOf(Rc<CodePoint>),
     /// Arguments of a tracepoint.
     Trace(String),
     /// Variables at a place in the code.
@@ -62,6 +64,13 @@ impl Place {
     /// Of a probe with one place to attach, not a pattern.
     pub(super) fn of_probe(probe: &Probe) -> Place {
         match (&probe.attach, probe.kind) {
+            (
+                AttachSpec::Function { module, .. }
+                | AttachSpec::Code { place: ImagePlace { module, .. }, .. },
+                ProbeKind::FunctionReturn,
+            ) if let Some(code) = &probe.code => {
+                Place::new(Names::ReturnOf(Rc::clone(code)), module.clone())
+            }
             (AttachSpec::Function { pattern, module, .. }, ProbeKind::FunctionReturn) => {
                 Place::new(Names::Return(pattern.clone()), module.clone())
             }
@@ -84,8 +93,12 @@ impl Place {
 
     /// The function's entry, as seen from a return probe of it.
     pub(super) fn at_entry(&self) -> Option<Place> {
-        let Names::Return(function) = &self.names else { return None };
-        let mut entry = Place::new(Names::Entry(function.clone()), self.module.clone());
+        let names = match &self.names {
+            Names::Return(function) => Names::Entry(function.clone()),
+            Names::ReturnOf(code) => Names::Code(Rc::clone(code)),
+            _ => return None,
+        };
+        let mut entry = Place::new(names, self.module.clone());
         entry.guards.clone_from(&self.guards);
         Some(entry)
     }

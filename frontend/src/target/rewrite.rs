@@ -7,7 +7,7 @@
 //! the same everywhere, the code that cannot be reached is dropped.
 
 use super::operation::{KeptId, Operation};
-use super::place::{Names, Place};
+use super::place::Place;
 use super::{Problem, Resolver};
 use frontend_syntax::Span;
 use frontend_syntax::ast::{
@@ -314,7 +314,7 @@ impl Resolver<'_> {
     /// selected of it.
     pub(super) fn is_from_entry(base: &TargetBase, place: &Place) -> bool {
         let TargetBase::Name(name) = base else { return false };
-        matches!(place.names, Names::Return(_)) && !name.starts_with("$$") && name != "$return"
+        place.at_entry().is_some() && !name.starts_with("$$") && name != "$return"
     }
 }
 

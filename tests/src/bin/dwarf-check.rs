@@ -205,7 +205,7 @@ struct Script {
     prints: &'static str,
 }
 
-const SCRIPTS: [Script; 6] = [
+const SCRIPTS: [Script; 8] = [
     Script {
         name: "statement",
         text: r#"global n
@@ -251,6 +251,28 @@ const SCRIPTS: [Script; 6] = [
             }"#,
         command: "/bin/busybox mkdir /tmp/by-locals",
         prints: "1 1\n",
+    },
+    // Only link_path_walk.part.0.constprop.0 is there, and no types of it.
+    Script {
+        name: "return",
+        text: r#"global n
+            probe kernel.function("link_path_walk").return {
+                if (pid() == target() && kernel_string($name) == "/tmp/five" && $$parms =~ "name=0x") n += $return == 0
+            }
+            probe end { println(n > 0 ? "walked" : "not") }"#,
+        command: "/bin/busybox cat /tmp/five",
+        prints: "fiveswalked\n",
+    },
+    Script {
+        name: "file",
+        text: r#"global calls, returns, told
+            probe kernel.function("*@fs/open.c").call { if (pid() == target() && strlen($$parms)) calls++ }
+            probe kernel.function("*@fs/open.c").return {
+                if (pid() == target()) { returns++ if ($$return =~ "return=0x") told++ }
+            }
+            probe end { println(calls > 5, " ", returns > 5, " ", told > 3) }"#,
+        command: "/bin/busybox cat /tmp/five",
+        prints: "fives1 1 1\n",
     },
     Script {
         name: "variable",

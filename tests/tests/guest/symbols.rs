@@ -15,6 +15,7 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("symbols::members_of_locals", members_of_locals),
     ("symbols::labels", labels),
     ("symbols::callees", callees),
+    ("symbols::returns", returns),
     ("symbols::listing", listing),
     ("symbols::other_builds_are_refused", other_builds_are_refused),
 ];
@@ -94,6 +95,21 @@ fn callees(guest: &mut Guest) -> Result<(), String> {
     )
     .command("echo symbols 10 >/proc/stapvm_test")
     .prints(guest, "70 11 10 10\n")
+}
+
+/// What the function returns and was called with, which no type of the module tells.
+fn returns(guest: &mut Guest) -> Result<(), String> {
+    load_test_module(guest)?;
+    Run::script(
+        r#"probe module("stapvm_test").function("stapvm_test_callee").return {
+            if ($pair->first == 7) printf("%d %d %s %s %d|%s|\n", $return, @entry($more), $$parms =~ "pair=0x.* more=0x0" ? "both" : $$parms,
+                $$return, @defined($nosuch), $$locals)
+        }
+        probe module("stapvm_test").function("stapvm_test_symbols@*stapvm_test.c").return { println($$return, " ", $count) }"#,
+    )
+    .command("echo symbols 1 >/proc/stapvm_test")
+    // 7, doubled, and 7.
+    .prints(guest, "7 0 both return=0x7 0||\nreturn=0x15 1\n")
 }
 
 fn listing(guest: &mut Guest) -> Result<(), String> {

@@ -23,6 +23,7 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("types::structs_in_registers", structs_in_registers),
     ("types::structs_returned", structs_returned),
     ("types::functions_with_more_arguments", functions_with_more_arguments),
+    ("types::functions_that_the_compiler_changed", functions_that_the_compiler_changed),
 ];
 
 /// The caller keeps both on its own stack, and `uf` is a list with nothing in it. They are the
@@ -195,6 +196,31 @@ fn across(guest: &mut Guest, compiled_for: Series) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("{}\nread: {seen:?}\nknown: {knows:?}", wrong.join("\n")))
+}
+
+/// Of `do_sysinfo` there is only `do_sysinfo.isra.0`, of `__do_pipe_flags` only `.part.0`, and
+/// `exc_int3` must not be probed.
+fn functions_that_the_compiler_changed(guest: &mut Guest) -> Result<(), String> {
+    Run::script(
+        r#"global entries, returns
+        probe kernel.function("do_sysinfo") { if (pid() == target()) entries++ }
+        probe kernel.function("do_sysinfo").return { if (pid() == target()) returns++ }
+        probe end { println(entries, " ", returns) }"#,
+    )
+    .command("exec busybox free >/dev/null")
+    .prints(guest, "1 1\n")?;
+    for (function, handler, reason) in [
+        ("do_sysinfo", "println($info)", "or the compiler changed how it is called"),
+        ("__do_pipe_flags", "println(1)", "has inlined '__do_pipe_flags' everywhere"),
+        ("exc_int3", "println(1)", "the kernel forbids probes in 'exc_int3'"),
+    ] {
+        let script = format!("probe kernel.function(\"{function}\") {{ {handler} }}");
+        let outcome = Run::script(&script).run(guest)?;
+        if outcome.status == 0 || !outcome.stderr.contains(reason) {
+            return Err(format!("{function} should be refused, {reason}: {outcome:?}"));
+        }
+    }
+    Ok(())
 }
 
 /// The types of a kernel, as taken from its image.

@@ -119,6 +119,18 @@ impl Debug {
         self.parameters_of(function).map_err(|error| self.damaged(error))
     }
 
+    /// The type of what a function returns; nothing if it returns nothing.
+    ///
+    /// # Errors
+    /// [`DebugError::Damaged`].
+    pub fn returns(&self, function: &CodePoint) -> Result<Option<Type>, DebugError> {
+        let read = || {
+            let (_, reader) = self.both(function)?;
+            self.type_of(&reader, &reader.entry(function.scope)?)
+        };
+        read().map_err(|error| self.damaged(error))
+    }
+
     fn parameters_of(&self, function: &CodePoint) -> Reading<Vec<(String, String)>> {
         let (unit, reader) = self.both(function)?;
         // Copies have their parameters in any order; what they are copies of has not.

@@ -261,6 +261,68 @@ fn of_file(
     found
 }
 
+/// `function(...).return` where debug symbols are installed: what is returned and what was
+/// passed is told by them where types of the kernel do not. Nothing if they need not be asked.
+pub(super) fn returns(
+    point: &Arguments<'_>,
+    module: Option<&str>,
+    given: &str,
+    at: usize,
+    own: &dyn Fn(String) -> Vec<Resolved>,
+) -> Result<Option<Vec<Resolved>>, Unresolved> {
+    if module.is_some_and(|module| module.contains(['*', '?', '['])) {
+        return Ok(None);
+    }
+    let wanted = pattern(given, at)?;
+    let Some(types) = point.1.filter(|_| wanted.is_literal() || wanted.file.is_some()) else {
+        return Ok(None);
+    };
+    let is_known = |name: &str| types.functions(module, name).is_ok_and(|all| all.len() == 1);
+    if wanted.file.is_none() && is_known(&wanted.name) {
+        return Ok(None);
+    }
+    let Ok(debug) = types.debug(module) else { return Ok(None) };
+    let whole = |wanted: &FunctionPattern| {
+        let mut all = debug.functions(wanted).map_err(|error| damaged(&error, at))?;
+        all.retain(|code| !code.inlined);
+        Ok(all)
+    };
+    let mut found = Vec::new();
+    let mut done = BTreeSet::new();
+    for code in whole(&wanted)? {
+        let anywhere =
+            FunctionPattern { name: code.function.clone(), file: None, ..wanted.clone() };
+        let is_only = whole(&anywhere)?.len() == 1;
+        let (name, text) = (code.function.clone(), place(&code));
+        if (is_only && is_known(&name)) || module.is_some() {
+            if !is_only && !is_known(&name) {
+                let message = format!("several functions of the module are named '{name}'");
+                return Err(Unresolved::new(at, message));
+            }
+            if !done.insert(name.clone()) {
+                continue;
+            }
+            let mut by_name = own(name.clone());
+            if !is_known(&name) {
+                by_name.iter_mut().for_each(|resolved| resolved.code = Some(code.clone()));
+            }
+            found.extend(by_name);
+            continue;
+        }
+        // An address tells one of several, whatever the compiler has called it.
+        let text = format!("{}.function(\"{text}\").return", scope(module));
+        let kind = ProbeKind::FunctionReturn;
+        found.extend(resolved(point, &debug, code, text).map(|found| Resolved { kind, ..found }));
+    }
+    let many = found.len() > 1;
+    for resolved in &mut found {
+        if let AttachSpec::Code { one_of_many, .. } = &mut resolved.attach {
+            *one_of_many = many;
+        }
+    }
+    Ok(if found.is_empty() { None } else { Some(found) })
+}
+
 /// The names of the functions of a file, for points that go by name.
 pub(super) fn names(
     point: &Arguments<'_>,

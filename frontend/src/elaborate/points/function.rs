@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Functions and instructions of the kernel and of modules.
 
-use super::{Arguments, Points, Unresolved, code, data, one, tracepoint};
+use super::{Arguments, Points, Resolved, Unresolved, code, data, one, tracepoint};
 use vm_spec::blob::AttachSpec;
 use vm_spec::probe::ProbeKind;
 
@@ -74,6 +74,18 @@ fn function(point: &Arguments<'_>, module: Option<String>, at: usize) -> Points 
         {
             return Ok(found);
         }
+    }
+    if kind == ProbeKind::FunctionReturn
+        && !exported
+        && point.name(0) != "kprobe"
+        && let Some(found) = code::returns(point, module.as_deref(), &given, at, &own)?
+    {
+        let by_address = |found: &Resolved| matches!(found.attach, AttachSpec::Code { .. });
+        if maxactive > 0 && found.iter().any(by_address) {
+            let message = "maxactive is not there for one of several functions of a name";
+            return Err(Unresolved::new(at, message));
+        }
+        return Ok(found);
     }
     // Without debug symbols, a name says enough by itself; a pattern would match functions
     // of other files.
