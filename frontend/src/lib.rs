@@ -324,6 +324,7 @@ impl<'a> Compiler<'a> {
             script: self.request.name.to_owned(),
             producer: concat!("stapvm ", env!("CARGO_PKG_VERSION")).to_owned(),
             limits: runtime_limits(&self.request),
+            bulk: false,
         };
         let relocations = analyzed.0.targets.relocations.clone();
         self.finish(Blob { image, points, source, meta, relocations }, diagnostics)

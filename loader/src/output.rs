@@ -3,6 +3,7 @@
 
 use crate::histogram;
 use crate::kallsyms::Kallsyms;
+use crate::sink::Output;
 use std::io::{self, Write};
 use std::process::Command;
 use vm_core::Fault;
@@ -30,7 +31,7 @@ pub struct Printer<'a, W, E> {
     pub damaged: u64,
 }
 
-impl<'a, W: Write, E: Write> Printer<'a, W, E> {
+impl<'a, W: Output, E: Write> Printer<'a, W, E> {
     /// Prints what a program writes to two streams.
     pub fn new(image: &'a Image<'a>, source: &'a SourceMap, out: W, err: E) -> Self {
         let symbols = Kallsyms::default();
@@ -38,11 +39,11 @@ impl<'a, W: Write, E: Write> Printer<'a, W, E> {
         Printer { image, source, out, err, symbols, text, printed: 0, exit: false, damaged: 0 }
     }
 
-    /// Prints a record.
+    /// Prints a record of a CPU.
     ///
     /// # Errors
     /// Those of the streams.
-    pub fn record(&mut self, payload: &[u8]) -> io::Result<()> {
+    pub fn record(&mut self, cpu: usize, payload: &[u8]) -> io::Result<()> {
         self.printed += 1;
         let mut reader = Reader::new(payload);
         while !reader.is_empty() {
@@ -51,7 +52,7 @@ impl<'a, W: Write, E: Write> Printer<'a, W, E> {
                 break;
             }
         }
-        Ok(())
+        self.out.end_record(cpu)
     }
 
     /// Gives what has been printed to the readers.
@@ -62,12 +63,13 @@ impl<'a, W: Write, E: Write> Printer<'a, W, E> {
         self.out.flush()
     }
 
-    /// Text on the output, as if a handler had printed it.
+    /// Text on the output, as if a handler on the first CPU had printed it.
     ///
     /// # Errors
     /// Those of the stream.
     pub fn print(&mut self, text: &str) -> io::Result<()> {
         self.out.write_all(text.as_bytes())?;
+        self.out.end_record(0)?;
         self.out.flush()
     }
 

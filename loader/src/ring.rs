@@ -43,8 +43,8 @@ impl Bytes for Ring {
 #[derive(Debug, Default)]
 pub struct Merge {
     tails: Vec<u64>,
-    /// Read, but a record before them has not been yet.
-    waiting: BTreeMap<u64, Vec<u8>>,
+    /// Read, but a record before them has not been yet; with their rings.
+    waiting: BTreeMap<u64, (usize, Vec<u8>)>,
     next: u64,
     /// The record at hand.
     record: Vec<u8>,
@@ -53,30 +53,30 @@ pub struct Merge {
 }
 
 impl Merge {
-    /// Hands over all records whose predecessors have all been seen; returns how many
-    /// have been read.
+    /// Hands over all records whose predecessors have all been seen, with the number of the
+    /// ring that each was in; returns how many have been read.
     ///
     /// # Errors
     /// Those of `take`; the record it failed on is gone.
     pub fn ready<R: Bytes, E>(
         &mut self,
         rings: &[R],
-        mut take: impl FnMut(&[u8]) -> Result<(), E>,
+        mut take: impl FnMut(usize, &[u8]) -> Result<(), E>,
     ) -> Result<usize, E> {
         self.tails.resize(rings.len(), 0);
         let mut read = 0;
         for (n, ring) in rings.iter().enumerate() {
             read += self.drain(n, ring, &mut take)?;
         }
-        while let Some(record) = self.waiting.remove(&self.next) {
+        while let Some((ring, record)) = self.waiting.remove(&self.next) {
             self.next += 1;
-            take(&record)?;
+            take(ring, &record)?;
         }
         Ok(read)
     }
 
     /// What is left when nothing more will come: gaps are passed over.
-    pub fn rest(&mut self) -> Vec<Vec<u8>> {
+    pub fn rest(&mut self) -> Vec<(usize, Vec<u8>)> {
         std::mem::take(&mut self.waiting).into_values().collect()
     }
 
@@ -84,7 +84,7 @@ impl Merge {
         &mut self,
         n: usize,
         ring: &R,
-        take: &mut impl FnMut(&[u8]) -> Result<(), E>,
+        take: &mut impl FnMut(usize, &[u8]) -> Result<(), E>,
     ) -> Result<usize, E> {
         let head = ring.head();
         let mut read = 0;
@@ -93,9 +93,9 @@ impl Merge {
             // Mostly one CPU prints, and its records come in order.
             if number == self.next {
                 self.next += 1;
-                take(&self.record)?;
+                take(n, &self.record)?;
             } else {
-                self.waiting.insert(number, self.record.clone());
+                self.waiting.insert(number, (n, self.record.clone()));
             }
         }
         Ok(read)
@@ -207,7 +207,7 @@ mod tests {
 
     fn all(merge: &mut Merge, rings: &[Fake]) -> Vec<Vec<u8>> {
         let mut read = Vec::new();
-        let take = |record: &[u8]| {
+        let take = |_, record: &[u8]| {
             read.push(record.to_vec());
             Ok::<(), ()>(())
         };
@@ -221,7 +221,7 @@ mod tests {
         assert!(ring[0].append(0, &[1; 40]) && ring[0].append(1, &[2; 40]));
         let mut merge = Merge::default();
         let mut seen = 0;
-        let stopped = merge.ready(&ring, |_| {
+        let stopped = merge.ready(&ring, |_, _| {
             seen += 1;
             if seen == 2 { Err("full") } else { Ok(()) }
         });

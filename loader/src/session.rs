@@ -8,13 +8,13 @@ use crate::options::names::Rotation;
 use crate::output::Printer;
 use crate::relocate::{RelocateError, relocate};
 use crate::ring::Merge;
-use crate::sink;
+use crate::sink::{self, Bulk, Naming, Output};
 use crate::types::Kernel;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
-use std::io::{self, BufWriter, Read as _, Write};
+use std::io::{self, Read as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -48,6 +48,8 @@ pub struct RunOptions {
     pub timeout: Option<Duration>,
     /// `-T` of staprun: how often the rings are looked at when nothing wakes us.
     pub interval: Option<Duration>,
+    /// Nobody watches the session: the files of bulk mode are called otherwise.
+    pub background: bool,
     /// Who is told when the probes are armed.
     pub armed: Option<Sender<()>>,
 }
@@ -156,7 +158,7 @@ pub fn run(blob: &Blob, options: &RunOptions) -> Result<Ended, RunError> {
         target: target.unwrap_or(0),
         ring_bytes: ring_bytes.next_power_of_two().min(MAX_RING_BYTES),
     })?;
-    let out = BufWriter::with_capacity(1 << 16, open_output(options)?);
+    let out = open_output(blob, options)?;
     let mut printer = Printer::new(image, &blob.source, out, io::stderr());
     let mut merge = Merge::default();
     let before = Instant::now();
@@ -191,9 +193,14 @@ pub(crate) fn with_child(ended: Ended, child: Option<&StoppedChild>) -> Ended {
 }
 
 /// Where output goes.
-pub(crate) fn open_output(options: &RunOptions) -> io::Result<Box<dyn Write>> {
-    let name = options.output.as_deref().map(dated).transpose()?;
-    sink::open(name.as_deref(), options.rotation)
+pub(crate) fn open_output(blob: &Blob, options: &RunOptions) -> io::Result<Box<dyn Output>> {
+    let output = options.output.as_deref().map(dated).transpose()?;
+    let rotation = options.rotation;
+    if !blob.meta.bulk {
+        return sink::open(output.as_deref(), rotation);
+    }
+    let naming = Naming { output, rotation, background: options.background };
+    Ok(Box::new(Bulk::create(naming, &sink::online()?)?))
 }
 
 /// A file name with its strftime(3) formats filled in.
@@ -210,10 +217,10 @@ fn registration(error: DeviceError, blob: &Blob, records: &[AttachRecord]) -> Ru
     RunError::Registration { point: point.map_or("?".into(), |p| p.text.clone()), error }
 }
 
-pub(crate) type Out<'a> = Printer<'a, BufWriter<Box<dyn Write>>, io::Stderr>;
+pub(crate) type Out<'a> = Printer<'a, Box<dyn Output>, io::Stderr>;
 
 fn print_ready(merge: &mut Merge, device: &Device, printer: &mut Out<'_>) -> io::Result<usize> {
-    let read = merge.ready(device.rings(), |record| printer.record(record))?;
+    let read = merge.ready(device.rings(), |cpu, record| printer.record(cpu, record))?;
     printer.flush()?;
     Ok(read)
 }
@@ -284,8 +291,8 @@ fn finish(
         eprintln!("stap: disarming took {:.3} ms", milliseconds(before.elapsed()));
     }
     while print_ready(merge, device, printer)? > 0 {}
-    for record in merge.rest() {
-        printer.record(&record)?;
+    for (cpu, record) in merge.rest() {
+        printer.record(cpu, &record)?;
     }
     printer.flush()?;
     let accounts = Accounts::take(device, run.blob, image, run.records, printer.printed)?;

@@ -1,46 +1,84 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Where output goes: standard output or files that follow one another, by their size
-//! (`-S`) or when SIGUSR2 asks for it.
+//! (`-S`) or when SIGUSR2 asks for it; with `-b` a row of files for each CPU.
+
+mod bulk;
+
+pub use bulk::{Bulk, Naming, online};
 
 use crate::options::names::Rotation;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
-static SWITCH: AtomicBool = AtomicBool::new(false);
+/// Bytes that are gathered before they are written.
+const BUFFER: usize = 1 << 16;
+
+/// How often SIGUSR2 has come.
+static SWITCHES: AtomicU32 = AtomicU32::new(0);
 
 /// The next write goes to the next file. Safe in a signal handler.
 pub(crate) fn ask_for_switch() {
-    SWITCH.store(true, Ordering::Relaxed);
+    SWITCHES.fetch_add(1, Ordering::Relaxed);
+}
+
+/// What records are written to.
+pub trait Output: Write {
+    /// A record of a CPU has been written whole.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    fn end_record(&mut self, _cpu: usize) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<W: Write + ?Sized> Output for BufWriter<W> {}
+impl Output for &mut Vec<u8> {}
+
+impl<W: Output + ?Sized> Output for Box<W> {
+    fn end_record(&mut self, cpu: usize) -> io::Result<()> {
+        (**self).end_record(cpu)
+    }
 }
 
 /// Files `NAME`, `NAME.1`, `NAME.2`...; with `-S` the first is `NAME.0`.
 #[derive(Debug)]
 pub struct Files {
+    first: PathBuf,
+    /// Of those that follow, without their numbers.
     base: PathBuf,
     rotation: Option<Rotation>,
     number: u32,
     file: File,
     written: u64,
+    /// Requests to switch that have been followed.
+    switches: u32,
 }
 
-/// Opens what output goes to.
+/// Opens what the output of all CPUs goes to.
 ///
 /// # Errors
 /// The file cannot be made.
-pub fn open(output: Option<&str>, rotation: Option<Rotation>) -> io::Result<Box<dyn Write>> {
+pub fn open(output: Option<&str>, rotation: Option<Rotation>) -> io::Result<Box<dyn Output>> {
     Ok(match output {
-        Some(name) => Box::new(Files::create(Path::new(name), rotation)?),
-        None => Box::new(io::stdout()),
+        Some(name) => Box::new(buffered(Files::create(name.as_ref(), name.as_ref(), rotation)?)),
+        None => Box::new(buffered(io::stdout())),
     })
 }
 
+fn buffered<W: Write>(to: W) -> BufWriter<W> {
+    BufWriter::with_capacity(BUFFER, to)
+}
+
 impl Files {
-    fn create(base: &Path, rotation: Option<Rotation>) -> io::Result<Files> {
-        let first = if rotation.is_some() { numbered(base, 0) } else { base.to_owned() };
-        let file = File::create(first)?;
-        Ok(Files { base: base.to_owned(), rotation, number: 0, file, written: 0 })
+    /// The first file is called `first` unless files are rotated, the others go by `base`.
+    fn create(first: &Path, base: &Path, rotation: Option<Rotation>) -> io::Result<Files> {
+        let first = if rotation.is_some() { numbered(base, 0) } else { first.to_owned() };
+        let file = File::create(&first)?;
+        let switches = SWITCHES.load(Ordering::Relaxed);
+        Ok(Files { first, base: base.to_owned(), rotation, number: 0, file, written: 0, switches })
     }
 
     fn is_full(&self) -> bool {
@@ -54,8 +92,10 @@ impl Files {
         self.written = 0;
         let kept = self.rotation.and_then(|rotation| rotation.files);
         if let Some(oldest) = kept.and_then(|kept| self.number.checked_sub(kept)) {
+            let oldest =
+                if oldest == 0 { self.first.clone() } else { numbered(&self.base, oldest) };
             // Somebody else may have removed it.
-            let _ = fs::remove_file(numbered(&self.base, oldest));
+            let _ = fs::remove_file(oldest);
         }
         Ok(())
     }
@@ -69,12 +109,15 @@ fn numbered(base: &Path, number: u32) -> PathBuf {
 
 impl Write for Files {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if SWITCH.swap(false, Ordering::Relaxed) || self.is_full() {
+        let asked = SWITCHES.load(Ordering::Relaxed);
+        if asked != self.switches || self.is_full() {
+            self.switches = asked;
             self.switch()?;
         }
-        let written = self.file.write(bytes)?;
-        self.written += written as u64;
-        Ok(written)
+        // All of it, so that what belongs together is in one file.
+        self.file.write_all(bytes)?;
+        self.written += bytes.len() as u64;
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -104,8 +147,9 @@ mod tests {
     #[test]
     fn full_files_are_followed_by_others_and_the_oldest_go() {
         let folder = folder("size");
+        let base = folder.join("out");
         let rotation = Rotation { megabytes: 1, files: Some(2) };
-        let mut files = Files::create(&folder.join("out"), Some(rotation)).expect("a file");
+        let mut files = Files::create(&base, &base, Some(rotation)).expect("a file");
         for _ in 0..5 {
             files.write_all(&vec![b'x'; 1 << 20]).expect("written");
         }
@@ -116,7 +160,8 @@ mod tests {
     #[test]
     fn a_switch_opens_the_next_file() {
         let folder = folder("switch");
-        let mut files = Files::create(&folder.join("out"), None).expect("a file");
+        let base = folder.join("out");
+        let mut files = Files::create(&base, &base, None).expect("a file");
         files.write_all(b"first").expect("written");
         files.switch().expect("switched");
         files.write_all(b"second").expect("written");

@@ -16,7 +16,7 @@ use crate::session::{
 };
 use crate::types::Kernel;
 use nix::poll::{PollTimeout, poll};
-use std::io::{self, BufWriter};
+use std::io;
 use std::time::{Duration, Instant};
 use vm_core::Outcome;
 use vm_host::{Session, World};
@@ -61,7 +61,7 @@ pub fn run(blob: &Blob, options: &RunOptions) -> Result<Ended, RunError> {
     };
     let relocated = relocate(&here, &Kernel::Running.types())?;
     let records = plan(&here, &image, &relocated)?.records;
-    let out = BufWriter::with_capacity(1 << 16, open_output(options)?);
+    let out = open_output(blob, options)?;
     let mut run = UserRun {
         session: Session::new(verified, world)?,
         printer: Printer::new(&image, &blob.source, out, io::stderr()),
@@ -201,7 +201,7 @@ impl UserRun<'_> {
                 self.state = State::Failed;
             }
         }
-        run.records.iter().try_for_each(|record| self.printer.record(record))
+        run.records.iter().try_for_each(|record| self.printer.record(0, record))
     }
 
     /// Lets timers fire until the script, the user or the command ends the session.

@@ -72,6 +72,17 @@ for series in 6.1 6.12; do
 	[ -s "$folder/vmlinux.btf" ] || bash tests/setup/btf.sh "$folder/vmlinuz" "$folder/vmlinux.btf"
 done
 
+# SystemTap's own program that merges the files of bulk mode: what we write must suit it.
+if [ ! -s "$guests/stap-merge" ]; then
+	update
+	say "fetching stap-merge"
+	mkdir -p "$guests/unpacked"
+	(cd "$guests" && apt-get download -qq systemtap-runtime)
+	dpkg-deb -x "$guests"/systemtap-runtime_*.deb "$guests/unpacked"
+	cp "$guests/unpacked/usr/bin/stap-merge" "$guests/stap-merge"
+	rm -rf "$guests/unpacked" "$guests"/systemtap-runtime_*.deb
+fi
+
 target=x86_64-unknown-none
 rustup component list --installed | grep -q '^rust-src' || rustup component add rust-src
 rustup target list --installed | grep -qx $target || rustup target add $target

@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 /// First bytes of every blob.
 pub const MAGIC: [u8; 8] = *b"STAPSBC\x1a";
 /// Version of the file format.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 const HEADER_BYTES: usize = 24;
 const ENTRY_BYTES: usize = 56;
@@ -267,6 +267,8 @@ pub struct Meta {
     pub producer: String,
     /// Limits of a hit.
     pub limits: RuntimeLimits,
+    /// Output goes to a file for each CPU (`-b`).
+    pub bulk: bool,
 }
 
 /// A blob.

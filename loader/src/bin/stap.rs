@@ -235,7 +235,10 @@ fn compiled(plan: &Plan, name: &str, bytes: &[u8]) -> Result<Option<Blob>, Probl
     };
     Ok(match compile(request, wanted)? {
         Compiled::Text => None,
-        Compiled::Blob(blob) => Some(*blob),
+        Compiled::Blob(mut blob) => {
+            blob.meta.bulk = plan.bulk;
+            Some(*blob)
+        }
     })
 }
 
@@ -272,6 +275,7 @@ fn run_blob(blob: &Blob, plan: &Plan, role: Role) -> Result<ExitCode, Problem> {
         buffer_megabytes: plan.buffer,
         timing: plan.timing,
         rotation: plan.rotation,
+        background: plan.flight_recorder,
         timeout: plan.timeout.map(|seconds| Duration::from_secs(seconds.into())),
         ..RunOptions::default()
     };

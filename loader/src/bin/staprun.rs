@@ -104,6 +104,7 @@ fn run_options(options: &Staprun) -> RunOptions {
         target: options.target,
         output: options.output.clone(),
         rotation: options.rotation,
+        background: options.daemon,
         buffer_megabytes: options.buffer,
         overrides: options.globals(),
         interval: options.reader_timeout.map(|ms| Duration::from_millis(ms.into())),

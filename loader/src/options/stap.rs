@@ -337,13 +337,10 @@ const FLAGS: &[Flag<Stap>] = &[
         s.buffer = Some(names::buffer(text)?);
         Ok(())
     }),
-    but(
-        Refused(NOT_YET),
-        flag('b', Nothing, "one output file for each CPU", |s, _| {
-            s.bulk = true;
-            Ok(())
-        }),
-    ),
+    flag('b', Nothing, "bulk mode: an output file for each CPU, for stap-merge", |s, _| {
+        s.bulk = true;
+        Ok(())
+    }),
     flag(
         'F',
         Nothing,

@@ -55,7 +55,7 @@ fn run(blob: &Blob) -> (String, String) {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut printer = Printer::new(&image, &blob.source, &mut out, &mut err);
     for record in &run.records {
-        printer.record(record).unwrap();
+        printer.record(0, record).unwrap();
     }
     assert_eq!(printer.damaged, 0);
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();

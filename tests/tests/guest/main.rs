@@ -2,6 +2,7 @@
 //! Every golden script and every guest test on every kernel. Each kernel boots once;
 //! a kernel that does not boot fails all of its tests.
 
+mod bulk;
 mod chaos;
 mod commands;
 mod counts;
@@ -100,7 +101,7 @@ fn main() {
             trials.push(Trial::test(format!("{series}::{name}"), move || shared.with(check)));
         }
         let shared = Shared::new(Machine { cpus: 4, ..Machine::new(series) });
-        for &(name, check) in counts::CHECKS {
+        for &(name, check) in counts::CHECKS.iter().chain(bulk::CHECKS) {
             let shared = shared.clone();
             trials.push(Trial::test(format!("{series}::{name}"), move || shared.with(check)));
         }
