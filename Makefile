@@ -68,7 +68,7 @@ demo: setup build module
 guest: setup build module
 	@$(RELEASE)/guest $(KERNEL) $(SCRIPT) $(ARGS)
 
-# BENCH names parts (hits, w1 ... w6, startup, compiler); RECORD=1 rewrites tests/bench/RESULTS.md.
+# BENCH names parts (hits, w1 ... w6, startup, compiler, types); RECORD=1 rewrites tests/bench/RESULTS.md.
 bench: setup build module
 	@$(RELEASE)/bench $(if $(RECORD),--record) $(BENCH)
 

@@ -158,9 +158,15 @@ impl Resolver<'_> {
             (Some(types), AttachSpec::Function { pattern, module, .. }) if is_wild(pattern) => {
                 types.function_names(module.as_deref()).map(|names| matching(names, pattern, ""))
             }
-            (Some(types), AttachSpec::Tracepoint { pattern, .. }) if is_wild(pattern) => {
+            (Some(types), AttachSpec::Tracepoint { pattern, system }) if is_wild(pattern) => {
                 let names = types.function_names(None);
-                names.map(|names| matching(names, pattern, "__traceiter_"))
+                let mut names = names.map(|names| matching(names, pattern, "__traceiter_"));
+                if let (Some(system), Ok(names)) = (system, &mut names) {
+                    // What is not known to be of another subsystem may be of this.
+                    let glob = |known: &str| glob(system.as_bytes(), known.as_bytes());
+                    names.retain(|name| types.system_of(name).is_none_or(glob));
+                }
+                names
             }
             _ => return vec![probe],
         };
@@ -276,6 +282,7 @@ fn entry_of(probe: &Probe, statements: Vec<Statement>, kept: Vec<KeptId>) -> Pro
 
 /// The probe, at one of the places that its wildcard matches.
 fn one_of(probe: &Probe, name: &str) -> Probe {
+    let mut is_maybe = false;
     let (attach, text) = match &probe.attach {
         AttachSpec::Function { pattern, module, maxactive, exported } => {
             let text = probe.text.replacen(&format!("\"{pattern}"), &format!("\"{name}"), 1);
@@ -285,6 +292,8 @@ fn one_of(probe: &Probe, name: &str) -> Probe {
         }
         AttachSpec::Tracepoint { system, pattern } => {
             let text = probe.text.replacen(pattern.as_str(), name, 1);
+            // Whether it is of the subsystem, the kernel says that the program runs on.
+            is_maybe = system.is_some();
             (AttachSpec::Tracepoint { system: system.clone(), pattern: name.to_owned() }, text)
         }
         other => (other.clone(), probe.text.clone()),
@@ -292,8 +301,7 @@ fn one_of(probe: &Probe, name: &str) -> Probe {
     Probe {
         kind: probe.kind,
         attach,
-        // A wildcard takes what can be probed.
-        optional: probe.optional,
+        optional: probe.optional || is_maybe,
         text,
         bodies: probe.bodies.clone(),
         condition: probe.condition.clone(),

@@ -87,6 +87,8 @@ fn refusals_are_systemtaps() {
     refused("@cast($o, \"nosuch\")->x", "type definition 'nosuch' not found in");
     refused("@entry($n)", "@entry is only valid in .return probes");
     refused("$return", "unable to find local 'return'");
+    refused("$$return", "unable to find local '$return'");
+    refused("@cast($o, \"outer\", \"other\")->number", "no type information (BTF) of module other");
     refused("$n . \"\"", "type mismatch");
     let errors = compile("probe begin { println($n) }").unwrap_err();
     assert_eq!(errors, ["unresolved target-symbol expression"]);

@@ -3,14 +3,11 @@
 //! handlers can look at. They come from the kernel's types; files, lines and what else only
 //! debug symbols tell comes from those, where they are installed.
 
-use crate::attach::EVENTS;
 use debuginfo::dwarf::{CodePoint, DebugError, FunctionPattern};
 use debuginfo::{Function, Place, Shape, Types, TypesError};
 use frontend_syntax::ast::{Item, Literal, ProbePoint};
 use frontend_syntax::preprocess::glob;
 use frontend_syntax::{Environment, ParseOptions, SourceMap, parse};
-use std::collections::BTreeMap;
-use std::fs;
 
 /// What every tracepoint has a function of.
 const TRACE_PREFIX: &str = "__traceiter_";
@@ -231,14 +228,11 @@ fn matching(
 }
 
 fn tracepoints(pattern: &str, detail: Detail, types: &Types) -> Result<Vec<String>, ListError> {
-    let systems = systems();
     let (system, pattern) = pattern.split_once(':').map_or((None, pattern), |(s, p)| (Some(s), p));
     let mut lines = Vec::new();
     for name in matching(types, None, pattern, TRACE_PREFIX)? {
-        let of = systems.get(name.as_str()).map(String::as_str);
-        let wanted =
-            system.is_none_or(|system| of.is_some_and(|of| glob(system.as_bytes(), of.as_bytes())));
-        if !wanted {
+        let of = types.system_of(&name);
+        if !system.is_none_or(|system| is_of(system, &name, of)) {
             continue;
         }
         let full = of.map_or(name.clone(), |of| format!("{of}:{name}"));
@@ -253,10 +247,27 @@ fn tracepoints(pattern: &str, detail: Detail, types: &Types) -> Result<Vec<Strin
     Ok(lines)
 }
 
-/// The subsystem of each tracepoint of the running kernel. Those that are no events have
-/// none, as have all if tracefs is not there.
-fn systems() -> BTreeMap<String, String> {
-    let text = EVENTS.iter().find_map(|path| fs::read_to_string(path).ok()).unwrap_or_default();
-    let pairs = text.lines().filter_map(|line| line.split_once(':'));
-    pairs.map(|(system, name)| (name.to_owned(), system.to_owned())).collect()
+/// Is a tracepoint of a subsystem? The types do not tell which one it is of: of a kernel that
+/// does not run here, a subsystem stands for the tracepoints whose names begin with its own, as
+/// most do.
+fn is_of(system: &str, name: &str, known: Option<&str>) -> bool {
+    match known {
+        Some(known) => glob(system.as_bytes(), known.as_bytes()),
+        None => glob(format!("{system}_*").as_bytes(), name.as_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_of;
+
+    #[test]
+    fn tracepoints_are_of_the_subsystem_that_is_known_or_that_they_are_named_after() {
+        assert!(is_of("sched", "sched_switch", Some("sched")));
+        assert!(is_of("s*", "sched_switch", None) && is_of("sched", "sched_switch", None));
+        assert!(is_of("kmem", "kmalloc", Some("kmem")) && !is_of("kmem", "kmalloc", None));
+        assert!(
+            !is_of("irq", "sched_switch", Some("sched")) && !is_of("sch", "sched_switch", None)
+        );
+    }
 }

@@ -4,9 +4,11 @@
 mod mapped;
 pub mod symbols;
 
+use crate::attach::EVENTS;
 use debuginfo::dwarf::{DebugError, DebugFile};
 use debuginfo::{Source, Types, elf};
 use mapped::map;
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -47,6 +49,15 @@ impl Source for Kernel {
             Kernel::Release(release) => format!("kernel {release}"),
             Kernel::File(path) => path.display().to_string(),
         }
+    }
+
+    /// Those of the running kernel, which others most likely have, too. Those that are no
+    /// events have none, as have all if tracefs is not there.
+    fn systems(&self) -> HashMap<String, String> {
+        let text = EVENTS.iter().find_map(|path| std::fs::read_to_string(path).ok());
+        let pairs = text.as_deref().unwrap_or_default().lines();
+        let pairs = pairs.filter_map(|line| line.split_once(':'));
+        pairs.map(|(system, name)| (name.to_owned(), system.to_owned())).collect()
     }
 
     fn debug(&self, module: Option<&str>) -> Result<DebugFile, DebugError> {

@@ -11,11 +11,13 @@
 //! hits       the works of tests/bench, counted
 //! startup    from exec to armed; arming and disarming many probes
 //! compiler   the frontend alone, on the host
+//! types      kernel types and lists of probe points, on the host
 //! ```
 
 pub mod compiler;
 pub mod hits;
 pub mod startup;
+pub mod types;
 
 use crate::guest::{Guest, GuestError, Outcome};
 use std::fmt::Write as _;
@@ -58,6 +60,16 @@ pub enum BenchError {
         program: String,
         /// What happened.
         error: String,
+    },
+    /// A goal is missed.
+    #[error("{what} took {took:.1?}: the goal is {goal:.0?}")]
+    Slow {
+        /// What.
+        what: String,
+        /// The least that it took.
+        took: Duration,
+        /// The goal.
+        goal: Duration,
     },
     /// Hits are missing: the figures would mean nothing.
     #[error("{work} on {series}: {seen} of {wanted} hits; {warnings}")]

@@ -8,6 +8,8 @@ use vm_spec::image::Width;
 
 /// Typedefs of typedefs, structs in structs: what is deeper is damage.
 const MAX_DEPTH: usize = 64;
+/// Types within a struct of 16 bytes.
+const MAX_PARTS: u32 = 200;
 /// Anonymous structs and unions within each other.
 const MAX_ANONYMOUS_DEPTH: usize = 16;
 
@@ -221,9 +223,10 @@ impl Type {
         }
     }
 
-    /// How the numbers in it lie; `None` if some are no integers or addresses.
+    /// How the numbers in it lie; `None` if some are no integers or addresses, or there are
+    /// more than could be in what registers hold.
     pub(crate) fn layout(&self) -> Option<Layout> {
-        self.layout_at(0, MAX_ANONYMOUS_DEPTH, &Budget::default())
+        self.layout_at(0, MAX_ANONYMOUS_DEPTH, &Budget(Cell::new(MAX_PARTS)))
     }
 
     /// The same, of something at this bit.
@@ -247,8 +250,12 @@ impl Type {
                 Some(all)
             }
             Shape::Composite { .. } => {
+                let bare = self.complete();
+                let Kind::Composite { members, .. } = bare.kind() else { return None };
                 let mut all = Layout::Aligned;
-                for Field { found, .. } in self.fields() {
+                for member in members.iter() {
+                    budget.pay()?;
+                    let found = bare.place_of(&member);
                     if found.bit_size > 0 {
                         continue;
                     }

@@ -22,6 +22,11 @@ pub trait Source {
     /// What it is called in messages: a kernel's release or a path.
     fn name(&self) -> String;
 
+    /// The subsystems of tracepoints, as far as they are known: types do not tell them.
+    fn systems(&self) -> HashMap<String, String> {
+        HashMap::new()
+    }
+
     /// The debug symbols of the kernel or of a module.
     ///
     /// # Errors
@@ -75,6 +80,7 @@ pub struct Types {
     /// Types of what only debug symbols tell of, by module and root.
     symbols: RefCell<HashMap<(Option<String>, Root), Learnt>>,
     only_btf: Cell<bool>,
+    systems: OnceCell<HashMap<String, String>>,
 }
 
 impl std::fmt::Debug for Types {
@@ -93,6 +99,7 @@ impl Types {
             debug: RefCell::default(),
             symbols: RefCell::default(),
             only_btf: Cell::new(false),
+            systems: OnceCell::new(),
         }
     }
 
@@ -143,6 +150,11 @@ impl Types {
             return None;
         }
         symbols.get(&(module.map(str::to_owned), root.clone())).cloned()
+    }
+
+    /// The subsystem of a tracepoint, if it is known.
+    pub fn system_of(&self, tracepoint: &str) -> Option<&str> {
+        self.systems.get_or_init(|| self.source.systems()).get(tracepoint).map(String::as_str)
     }
 
     /// What messages call it.

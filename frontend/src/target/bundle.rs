@@ -46,6 +46,9 @@ impl Resolver<'_> {
                 self.locals("parms", token, place)?
             }
             "vars" | "parms" => self.parameters(token, place)?,
+            "return" if place.at_entry().is_none() => {
+                return Err(Problem::new("unable to find local '$return'", token));
+            }
             "return" => self.returned(token, place)?,
             // Where the locals of a function are, only debug information tells.
             "locals" => match place.names {
@@ -185,6 +188,7 @@ impl Resolver<'_> {
         let returns = match &place.names {
             Names::Return(_) => self.prototype(token, place)?.map(|function| function.returns),
             Names::ReturnOf(code) => self.type_returned(code, token)?,
+            // Others return nothing.
             _ => None,
         };
         let gives = returns.is_some_and(|ty| ty.shape() != Shape::Void);

@@ -193,8 +193,8 @@ impl Resolver<'_> {
         })
     }
 
-    /// The first of the modules that knows the type; the probed function's own if none
-    /// is named.
+    /// The first of the modules that knows the type; the probed function's own and the kernel
+    /// if none is named.
     fn module_with_type(
         &self,
         name: &str,
@@ -202,14 +202,10 @@ impl Resolver<'_> {
         place: &Place,
         token: Span,
     ) -> Result<Option<String>, Problem> {
-        let mut candidates: Vec<Option<String>> = match modules {
-            Some(_) => {
-                let text = String::from_utf8_lossy(modules.unwrap_or_default()).into_owned();
-                text.split(':').map(one_module).collect()
-            }
-            None => vec![place.module.clone()],
+        let candidates: Vec<Option<String>> = match modules {
+            Some(text) => String::from_utf8_lossy(text).split(':').map(one_module).collect(),
+            None => vec![place.module.clone(), None],
         };
-        candidates.push(None);
         let types = self.types(token)?;
         for module in &candidates {
             if matches!(types.named(module.as_deref(), name), Ok(Some(_))) {
@@ -488,10 +484,12 @@ impl Resolver<'_> {
         if let TargetBase::Name(name) = &target.base
             && name.starts_with("$$")
         {
-            return match place.names {
-                Names::None => Err(Problem::new("unresolved target-symbol expression", token)),
-                _ => Ok(None),
+            let exists = match place.names {
+                Names::None => false,
+                _ => name != "$$return" || place.at_entry().is_some(),
             };
+            let missing = || Problem::new("unresolved target-symbol expression", token);
+            return if exists { Ok(None) } else { Err(missing()) };
         }
         if target.address_of
             && target.selectors.is_empty()

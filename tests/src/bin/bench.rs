@@ -3,11 +3,11 @@
 //!
 //!     bench [--record] [PART ...]
 //!
-//! Parts are `hits`, or one of its works such as `w3`; `startup`; `compiler`. All, if
+//! Parts are `hits`, or one of its works such as `w3`; `startup`; `compiler`; `types`. All, if
 //! none is named. `6.1` or `6.12` is that kernel only. `--record` rewrites tests/bench/RESULTS.md.
 
 use std::process::ExitCode;
-use tests::bench::{BenchError, compiler, hits, startup};
+use tests::bench::{BenchError, compiler, hits, startup, types};
 use tests::kernel::{Series, root};
 
 fn main() -> ExitCode {
@@ -36,7 +36,7 @@ fn bench(parts: &[String], record: bool) -> Result<(), BenchError> {
     let mut parts = parts.to_vec();
     parts.retain(|part| part.parse::<Series>().is_err());
     let wanted = |part: &str| parts.is_empty() || parts.iter().any(|p| p == part);
-    let is_part = |part: &String| matches!(part.as_str(), "startup" | "compiler");
+    let is_part = |part: &String| matches!(part.as_str(), "startup" | "compiler" | "types");
     let mut sections = Vec::new();
     if parts.is_empty() || !parts.iter().all(is_part) {
         let text = hits::report(&kernels, &|work| wanted(work) || wanted("hits"))?;
@@ -48,6 +48,9 @@ fn bench(parts: &[String], record: bool) -> Result<(), BenchError> {
     }
     if wanted("compiler") {
         sections.push(section("The compiler alone", &compiler::report()?));
+    }
+    if wanted("types") {
+        sections.push(section("Kernel types, on the host", &types::report(&kernels)?));
     }
     let text = sections.join("\n");
     print!("{text}");

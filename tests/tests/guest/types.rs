@@ -24,6 +24,8 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("types::structs_returned", structs_returned),
     ("types::functions_with_more_arguments", functions_with_more_arguments),
     ("types::functions_that_the_compiler_changed", functions_that_the_compiler_changed),
+    ("types::a_stock_module", a_stock_module),
+    ("types::tracepoints_of_a_subsystem", tracepoints_of_a_subsystem),
 ];
 
 /// The caller keeps both on its own stack, and `uf` is a list with nothing in it. They are the
@@ -180,7 +182,8 @@ fn across(guest: &mut Guest, compiled_for: Series) -> Result<(), String> {
         }
         Ok(outcome.stdout)
     };
-    run(guest, "[ -e /dev/ram0 ] || insmod /brd.ko rd_nr=1; busybox ip link set lo up")?;
+    run(guest, LOAD_BRD)?;
+    run(guest, "busybox ip link set lo up")?;
     let seen = run(guest, "staprun across.sbc -c '/bin/types-load /dev/ram0 >/tmp/knows'")?;
     let knows = run(guest, "busybox cat /tmp/knows")?;
     let (seen, knows) = (lines(&seen), lines(&knows));
@@ -218,6 +221,68 @@ fn functions_that_the_compiler_changed(guest: &mut Guest) -> Result<(), String> 
         let outcome = Run::script(&script).run(guest)?;
         if outcome.status == 0 || !outcome.stderr.contains(reason) {
             return Err(format!("{function} should be refused, {reason}: {outcome:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Whose names are looked at, compiled there and where no tracepoint's subsystem is known.
+fn tracepoints_of_a_subsystem(guest: &mut Guest) -> Result<(), String> {
+    let script = r#"global seen, others
+        probe kernel.trace("sched:*") { if ($$name =~ "^sched_") seen[$$name, strlen($$parms) > 0]++ else others++ }
+        probe end { println(["sched_switch", 1] in seen, " ", ["sched_process_exec", 1] in seen, " ", others) }"#;
+    Run::script(script).command(MAPS).prints(guest, "1 1 0\n")?;
+    let release = sh(guest, "uname -r")?.stdout;
+    let own = Series::ALL[usize::from(!release.starts_with("6.1."))];
+    let blob = compile_text(own, "subsystem", script)?;
+    guest.write_file("/tmp/subsystem.sbc", &blob).map_err(|error| error.to_string())?;
+    let outcome = sh(guest, &format!("staprun subsystem.sbc -c '{MAPS}'"))?;
+    if outcome.status != 0 || outcome.stdout != "1 1 0\n" {
+        return Err(format!("{outcome:?}"));
+    }
+    let outcome = sh(guest, "stap -L 'kernel.trace(\"sched:*\")'")?;
+    let (lines, line) = (outcome.stdout.lines(), "kernel.trace(\"sched:sched_process_exec\") ");
+    // Those that are no events are of the subsystem by their names.
+    let of_it = lines.clone().all(|line| line.starts_with("kernel.trace(\"sched"));
+    if !of_it || lines.filter(|found| found.starts_with(line)).count() != 1 {
+        return Err(format!("{outcome:?}"));
+    }
+    Ok(())
+}
+
+/// Debian's own brd.ko.
+const LOAD_BRD: &str = "[ -e /dev/ram0 ] || insmod /brd.ko rd_nr=1";
+
+/// Its BTF builds upon the kernel's: `struct brd_device` is its own, `struct bio` the kernel's.
+fn a_stock_module(guest: &mut Guest) -> Result<(), String> {
+    sh(guest, LOAD_BRD)?;
+    Run::script(
+        r#"global seen, parms, pages
+        probe module("brd").function("brd_submit_bio") {
+            disk = $bio->bi_bdev->bd_disk
+            brd = &@cast(disk->private_data, "brd_device", "brd")
+            if (brd->brd_disk == disk) {
+                seen[kernel_string(disk->disk_name), brd->brd_number]++
+                pages += brd->brd_nr_pages
+            }
+            parms += $$parms == sprintf("bio=%#x", $bio)
+            if (@defined(@cast(disk, "brd_device")->nosuch) || @defined(@cast(disk, "brd_device", "kernel")->nosuch)) println("wrong")
+        }
+        probe end { println(["ram0", 0] in seen, " ", pages > 0, " ", parms > 0) foreach ([disk, n] in seen) if (disk != "ram0" || n) println(disk) }"#,
+    )
+    .command(
+        "busybox dd if=/dev/zero of=/dev/ram0 bs=4096 count=2 conv=fsync 2>/dev/null
+         busybox dd if=/dev/zero of=/dev/ram0 bs=4096 count=2 conv=fsync 2>/dev/null",
+    )
+    .prints(guest, "1 1 1\n")?;
+    let outcome = sh(guest, "stap -L 'module(\"brd\").function(\"brd_*\")'")?;
+    for line in [
+        "module(\"brd\").function(\"brd_submit_bio\") $bio:struct bio*\n",
+        "module(\"brd\").function(\"brd_probe\") $dev:dev_t\n",
+        "$brd:struct brd_device* ",
+    ] {
+        if outcome.status != 0 || !outcome.stdout.contains(line) {
+            return Err(format!("should list {line:?}: {outcome:?}"));
         }
     }
     Ok(())
