@@ -179,14 +179,20 @@ impl Device {
         }
     }
 
-    /// Disarms everything and runs the end or error probes.
+    /// Disarms everything and runs the end or error probes; all of them, whatever signals
+    /// come meanwhile, unless the handler of one ends the process.
     ///
     /// # Errors
     /// [`DeviceError`].
     pub fn stop(&self) -> Result<(), DeviceError> {
-        // SAFETY: the descriptor is open; STOP takes no argument.
-        let result = unsafe { ioctl::stop(self.file.as_raw_fd()) };
-        result.map(|_| ()).map_err(DeviceError::Other)
+        loop {
+            // SAFETY: the descriptor is open; STOP takes no argument.
+            let result = unsafe { ioctl::stop(self.file.as_raw_fd()) };
+            match result {
+                Err(Errno::EINTR) => {}
+                result => return result.map(|_| ()).map_err(DeviceError::Other),
+            }
+        }
     }
 
     /// The session's counters.

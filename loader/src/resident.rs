@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Sessions that are left: `staprun -L` and `stap -F` start one and go, `staprun -A` reads
-//! what it has to say, `staprun -d` ends it.
+//! Sessions that are left: `staprun -L` and `stap -F` start one and go, SIGQUIT leaves one
+//! that runs, `staprun -A` reads what it has to say, `staprun -d` ends it.
 //!
 //! ```text
 //! session -> its standard output and error, which are pipes -> Keeper -> socket -> staprun -A
 //!                                                               (keeps the latest output)
 //! ```
 //! A left session is an ordinary one in a process of its own, which began as a copy of the
-//! program that was to be left. Threads of that process keep its latest output, and give it
+//! program that was to be left, or forked off when it was left. Threads of that process keep its latest output, and give it
 //! to whoever attaches, over a socket in [`FOLDER`] that has the session's name. When the
 //! session is over, the process stays until its output has been fetched or it is deleted.
 
@@ -16,7 +16,7 @@ mod frame;
 mod keeper;
 
 pub use client::{attach, delete};
-pub use keeper::Resident;
+pub use keeper::{Place, Resident};
 
 use std::ffi::OsString;
 use std::io::{self, BufRead as _, BufReader};
@@ -86,7 +86,10 @@ pub fn start() -> io::Result<ExitCode> {
         let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
         return Ok(ExitCode::from(code.clamp(0, 255) as u8));
     }
-    let name = name.trim_end();
-    eprintln!("Disconnecting from systemtap module.\nTo reconnect, type \"staprun -A {name}\"");
+    say_goodbye(name.trim_end());
     Ok(ExitCode::SUCCESS)
+}
+
+fn say_goodbye(name: &str) {
+    eprintln!("Disconnecting from systemtap module.\nTo reconnect, type \"staprun -A {name}\"");
 }

@@ -7,6 +7,7 @@ use crate::device::{Device, DeviceError, InputHandle, Program};
 use crate::options::names::Rotation;
 use crate::output::Printer;
 use crate::relocate::{RelocateError, relocate};
+use crate::resident::{self, Place, Resident, ResidentError};
 use crate::ring::Merge;
 use crate::sink::{self, Bulk, Naming, Output};
 use crate::types::Kernel;
@@ -17,7 +18,7 @@ use nix::unistd::Pid;
 use std::io::{self, Read as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -87,6 +88,9 @@ pub enum RunError {
     /// The module.
     #[error(transparent)]
     Device(#[from] DeviceError),
+    /// The session cannot be left.
+    #[error(transparent)]
+    Leave(#[from] ResidentError),
     /// Input or output.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -108,6 +112,8 @@ pub enum Ended {
 }
 
 static INTERRUPTED: AtomicU32 = AtomicU32::new(0);
+/// SIGQUIT has come.
+static LEAVE: AtomicBool = AtomicBool::new(false);
 
 /// Interruptions after which nothing is waited for any more.
 const IMPATIENT: u32 = 3;
@@ -121,14 +127,20 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// How long output gathers before it is printed, unless a ring fills up.
 const GATHER: Duration = Duration::from_millis(10);
 
-/// Runs a program to its end.
+/// Runs a program to its end. SIGQUIT leaves the session, unless it has been left before:
+/// then this process is the one that stays, and there is a `resident`.
 ///
 /// # Errors
 /// [`RunError`] if it never came to run; a failed run is [`Ended::Failed`].
-pub fn run(blob: &Blob, options: &RunOptions) -> Result<Ended, RunError> {
+pub fn run(
+    blob: &Blob,
+    options: &RunOptions,
+    resident: &mut Option<Resident>,
+) -> Result<Ended, RunError> {
     let verified = verify(&blob.image)?;
     let image = verified.image();
     catch_signals()?;
+    catch_leave()?;
     let mut device = Device::open()?;
     let relocated = relocate(blob, &Kernel::Running.types())?;
     for dropped in &relocated.dropped {
@@ -181,10 +193,42 @@ pub fn run(blob: &Blob, options: &RunOptions) -> Result<Ended, RunError> {
         end: options.timeout.map(|timeout| Instant::now() + timeout),
         interval: options.interval.unwrap_or(INTERVAL),
     };
-    until_end(&device, &mut merge, &mut printer, child.as_mut(), pace)?;
+    while until_end(&device, &mut merge, &mut printer, child.as_mut(), pace)? == Pause::Leave {
+        if resident.is_none() {
+            *resident = leave(&blob.meta.name, options)?;
+            // Nobody watches the command any more.
+            if resident.is_some()
+                && let Some(child) = child.take()
+            {
+                child.forget();
+            }
+        }
+    }
     let running = Running { blob, records: &plan.records, timing: options.timing };
     let ended = finish(&device, &mut merge, &mut printer, image, &running)?;
     Ok(with_child(ended, child.as_ref()))
+}
+
+/// Why a session is not looked after any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Pause {
+    /// It is to end.
+    End,
+    /// It is to go on without whoever started it.
+    Leave,
+}
+
+/// Goes on in a process of its own; nothing, with a complaint, if the name is taken.
+fn leave(name: &str, options: &RunOptions) -> Result<Option<Resident>, RunError> {
+    let place = match Place::take(name) {
+        Ok(place) => place,
+        Err(error) => {
+            eprintln!("ERROR: {error}");
+            return Ok(None);
+        }
+    };
+    let megabytes = options.buffer_megabytes.unwrap_or(resident::MEGABYTES);
+    Ok(Some(Resident::take_over(place, megabytes)?))
 }
 
 /// How a run ended whose command may have failed.
@@ -238,26 +282,29 @@ fn until_end(
     printer: &mut Out<'_>,
     mut child: Option<&mut StoppedChild>,
     pace: Pace,
-) -> Result<(), RunError> {
+) -> Result<Pause, RunError> {
     loop {
         let read = match print_ready(merge, device, printer) {
             Ok(read) => read,
             // Nobody reads any more: end as if interrupted.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Pause::End),
             Err(error) => return Err(error.into()),
         };
         let state = device.status()?.state;
         if state != SESSION_RUNNING || interrupted() {
-            return Ok(());
+            return Ok(Pause::End);
+        }
+        if LEAVE.swap(false, Ordering::Relaxed) {
+            return Ok(Pause::Leave);
         }
         if let Some(child) = child.as_deref_mut()
             && child.ended(printer)?
         {
-            return Ok(());
+            return Ok(Pause::End);
         }
         let left = pace.end.map(|end| end.saturating_duration_since(Instant::now()));
         if left == Some(Duration::ZERO) {
-            return Ok(());
+            return Ok(Pause::End);
         }
         let interval =
             if child.is_some() { pace.interval.min(INTERVAL / 10) } else { pace.interval };
@@ -361,6 +408,10 @@ extern "C" fn on_signal(_signal: i32) {
     }
 }
 
+extern "C" fn on_leave(_signal: i32) {
+    LEAVE.store(true, Ordering::Relaxed);
+}
+
 extern "C" fn on_switch(_signal: i32) {
     sink::ask_for_switch();
 }
@@ -374,6 +425,12 @@ pub(crate) fn catch_signals() -> io::Result<()> {
         crate::device::handle_signal(signal, &action)?;
     }
     Ok(())
+}
+
+/// Only what runs in the kernel can be left.
+fn catch_leave() -> io::Result<()> {
+    let action = SigAction::new(SigHandler::Handler(on_leave), SaFlags::empty(), SigSet::empty());
+    crate::device::handle_signal(Signal::SIGQUIT, &action)
 }
 
 /// Is `STAP_TIMING` set?
@@ -459,6 +516,11 @@ impl StoppedChild {
         if let Ok(WaitStatus::Stopped(..)) = waitid(Id::Pid(pid), change) {
             let _ = kill(pid, Signal::SIGCONT);
         }
+    }
+
+    /// Leaves it alone: it is not a child of this process any more.
+    fn forget(mut self) {
+        self.done = true;
     }
 
     pub(crate) fn ended(&mut self, printer: &mut Out<'_>) -> io::Result<bool> {

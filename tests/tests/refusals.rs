@@ -106,7 +106,7 @@ fn images_that_break_a_rule() {
         let error = match read(&damage.name.replace(' ', "-"), &bytes) {
             Err(error) => error,
             Ok(blob) => {
-                let ran = run(&blob, &RunOptions::default());
+                let ran = run(&blob, &RunOptions::default(), &mut None);
                 ran.map_err(|error| error.to_string()).expect_err(damage.name)
             }
         };
@@ -133,7 +133,7 @@ fn a_machine_without_the_module() {
     if Path::new("/dev/stapvm").exists() {
         return;
     }
-    let error = run(&blob(), &RunOptions::default()).expect_err("no device").to_string();
+    let error = run(&blob(), &RunOptions::default(), &mut None).expect_err("no device").to_string();
     assert!(error.contains("stapvm"), "{error}");
     assert_eq!(error.lines().count(), 2, "{error}");
     if !Path::new("/proc/modules").exists() {

@@ -9,6 +9,7 @@
  * stapvm_session_finish.
  */
 #include <linux/rcupdate.h>
+#include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
 #include "stapvm.h"
@@ -79,20 +80,23 @@ __kprobes bool stapvm_session_fail(struct stapvm_session *session, u32 failure)
 	return first;
 }
 
-static void run_probes(struct stapvm_session *session, u32 kind, int while_state)
+/* Runs probes from *next on, which is left behind the last one that ran. */
+static int run_probes(struct stapvm_session *session, u32 kind, int while_state, u32 *next)
 {
-	u32 i;
-
-	for (i = 0; i < session->attachment_count; i++) {
-		struct stapvm_attachment *attachment = &session->attachments[i];
+	while (*next < session->attachment_count) {
+		struct stapvm_attachment *attachment = &session->attachments[(*next)++];
 
 		if (attachment->kind != kind)
 			continue;
 		if (atomic_read(&session->state) != while_state)
-			return;
+			return 0;
 		stapvm_run_synchronous(attachment);
 		cond_resched();
+		/* Its owner may have enough of it. */
+		if (signal_pending(current))
+			return -EINTR;
 	}
+	return 0;
 }
 
 /*
@@ -101,6 +105,7 @@ static void run_probes(struct stapvm_session *session, u32 kind, int while_state
  */
 int stapvm_session_start(struct stapvm_session *session, struct stapvm_start *start)
 {
+	u32 next = 0;
 	int error;
 
 	if (atomic_read(&session->state) != STAPVM_SESSION_LOADED)
@@ -112,7 +117,10 @@ int stapvm_session_start(struct stapvm_session *session, struct stapvm_start *st
 		stapvm_detach_all(session);
 		return error;
 	}
-	run_probes(session, STAPVM_PROBE_BEGIN, STAPVM_SESSION_STARTING);
+	/* Signals are for afterwards, when all begin probes have run; but death is not. */
+	while (run_probes(session, STAPVM_PROBE_BEGIN, STAPVM_SESSION_STARTING, &next) &&
+	       !fatal_signal_pending(current))
+		;
 	session->missed_before = stapvm_attach_missed(session);
 	/* Fails if a begin probe has called exit() or failed; then no handler runs. */
 	if (atomic_cmpxchg(&session->state, STAPVM_SESSION_STARTING, STAPVM_SESSION_RUNNING) ==
@@ -121,20 +129,33 @@ int stapvm_session_start(struct stapvm_session *session, struct stapvm_start *st
 	return 0;
 }
 
+/*
+ * -EINTR means that a signal is for the caller, who may call again for the rest of the
+ * probes.
+ */
 int stapvm_session_stop(struct stapvm_session *session)
 {
 	int state = atomic_read(&session->state);
+	int error;
 
 	if (state != STAPVM_SESSION_RUNNING && state != STAPVM_SESSION_EXITING &&
 	    state != STAPVM_SESSION_FAILED)
 		return -EINVAL;
-	stapvm_session_finish(session, STAPVM_SESSION_EXITING);
-	/* No handler runs any more when this returns, and so none changes the state. */
-	stapvm_detach_all(session);
-	if (atomic_read(&session->state) == STAPVM_SESSION_FAILED)
-		run_probes(session, STAPVM_PROBE_ERROR, STAPVM_SESSION_FAILED);
+	if (!session->stopping) {
+		session->stopping = true;
+		stapvm_session_finish(session, STAPVM_SESSION_EXITING);
+		/* No handler runs any more when this returns, and so none changes the state. */
+		stapvm_detach_all(session);
+		session->stop_state = atomic_read(&session->state);
+	}
+	if (session->stop_state == STAPVM_SESSION_FAILED)
+		error = run_probes(session, STAPVM_PROBE_ERROR, STAPVM_SESSION_FAILED,
+				   &session->stop_next);
 	else
-		run_probes(session, STAPVM_PROBE_END, STAPVM_SESSION_EXITING);
+		error = run_probes(session, STAPVM_PROBE_END, STAPVM_SESSION_EXITING,
+				   &session->stop_next);
+	if (error)
+		return error;
 	atomic_set(&session->state, STAPVM_SESSION_STOPPED);
 	irq_work_queue(&session->wake);
 	return 0;

@@ -194,6 +194,9 @@ struct stapvm_session {
 	struct stapvm_attachment *attachments;
 	u32 attachment_count;
 	bool hooked;			/* something is armed in the kernel, or may be */
+	bool stopping;			/* STOP has disarmed everything */
+	int stop_state;			/* the state then */
+	u32 stop_next;			/* attachment whose end or error probe is next */
 	u64 missed_before;		/* misses of armed probes before handlers ran */
 	struct stapvm_syscalls *syscalls;
 	struct stapvm_ftrace *ftrace[STAPVM_REGISTERS_COUNT];

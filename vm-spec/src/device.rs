@@ -10,7 +10,8 @@
 //! ioctl STATUS(Status)          counters; never fails
 //! ioctl TABLE(Table)            a number for each global or attachment
 //! ioctl INPUT(Input)            text for the probes that wait for input
-//! ioctl STOP                    disarm everything, run the end (or error) probes
+//! ioctl STOP                    disarm everything, run the end (or error) probes; EINTR: not yet
+//!                               all of them, call again
 //! close                         the same without the end probes; frees all
 //! ```
 //!

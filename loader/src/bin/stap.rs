@@ -260,7 +260,7 @@ fn run_blob(blob: &Blob, plan: &Plan, role: Role) -> Result<ExitCode, Problem> {
         eprintln!("Pass 5: starting run.");
     }
     let watch = Stopwatch::start();
-    let resident = match role {
+    let mut resident = match role {
         Role::Resident => {
             let megabytes = plan.buffer.unwrap_or(resident::MEGABYTES);
             Some(Resident::enter(&plan.module, megabytes).map_err(flight_recorder)?)
@@ -283,7 +283,7 @@ fn run_blob(blob: &Blob, plan: &Plan, role: Role) -> Result<ExitCode, Problem> {
         loader::background::enter().map_err(flight_recorder)?;
     }
     let ended = match plan.runtime {
-        Runtime::Kernel => run(blob, &options),
+        Runtime::Kernel => run(blob, &options, &mut resident),
         Runtime::User => user::run(blob, &options),
     };
     let failed = match ended {

@@ -56,7 +56,7 @@ fn done(options: &Staprun, is_resident: bool) -> Done {
     if options.daemon {
         background::enter()?;
     }
-    Ok(code(run(&blob, &run_options(options))?))
+    looked_after(&blob, run_options(options), None)
 }
 
 /// Runs as the process that stays.
@@ -64,21 +64,26 @@ fn stay(blob: &Blob, options: &Staprun) -> Done {
     let name = &blob.meta.name;
     let resident = Resident::enter(name, options.buffer.unwrap_or(resident::MEGABYTES))?;
     let run_options = RunOptions { armed: Some(resident.armed()), ..run_options(options) };
-    let ended = run(blob, &run_options);
-    drop(run_options);
-    if let Err(error) = &ended {
-        eprintln!("ERROR: {error}");
-    }
-    let failed = !matches!(ended, Ok(Ended::Well));
-    resident.finish(failed.into());
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    looked_after(blob, run_options, Some(resident))
 }
 
-fn code(ended: Ended) -> ExitCode {
-    match ended {
-        Ended::Well => ExitCode::SUCCESS,
-        Ended::Failed => ExitCode::FAILURE,
+/// Runs; what has been left by the end stays until its output has been fetched.
+fn looked_after(blob: &Blob, options: RunOptions, mut resident: Option<Resident>) -> Done {
+    let ended = run(blob, &options, &mut resident);
+    // Nobody else may wait for the probes to be armed.
+    drop(options);
+    let failed = !matches!(ended, Ok(Ended::Well));
+    match (ended, resident) {
+        (Err(error), None) => return Err(error.into()),
+        (Ok(_), None) => {}
+        (ended, Some(resident)) => {
+            if let Err(error) = ended {
+                eprintln!("ERROR: {error}");
+            }
+            resident.finish(failed.into());
+        }
     }
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn say(instead: Instead) {

@@ -46,9 +46,8 @@ fn follow_signals(signals: &SigSet, mut session: UnixStream, name: &str) {
     let mut asked = 0;
     while let Ok(signal) = signals.wait() {
         if signal == Signal::SIGQUIT {
-            eprintln!(
-                "\nDisconnecting from systemtap module.\nTo reconnect, type \"staprun -A {name}\""
-            );
+            eprintln!();
+            super::say_goodbye(name);
             exit(0);
         }
         asked += 1;

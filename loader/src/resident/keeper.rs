@@ -18,13 +18,33 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// A left session's process, from before its probes are armed.
+/// A left session's process.
 #[derive(Debug)]
 pub struct Resident {
     keeper: Arc<Keeper>,
-    socket: PathBuf,
+    place: Place,
     armed: Sender<()>,
     readers: Vec<JoinHandle<()>>,
+}
+
+/// A name under which a session can be reached.
+#[derive(Debug)]
+pub struct Place {
+    name: String,
+    socket: PathBuf,
+    listener: UnixListener,
+}
+
+impl Place {
+    /// Takes a name; whoever connects waits until somebody serves it.
+    ///
+    /// # Errors
+    /// [`ResidentError::Taken`], and those of sockets.
+    pub fn take(name: &str) -> Result<Place, ResidentError> {
+        let socket = socket(name);
+        let listener = listen(name, &socket)?;
+        Ok(Place { name: name.to_owned(), socket, listener })
+    }
 }
 
 impl Resident {
@@ -34,13 +54,30 @@ impl Resident {
     /// # Errors
     /// [`ResidentError::Taken`], and those of sockets and descriptors.
     pub fn enter(name: &str, megabytes: u32) -> Result<Resident, ResidentError> {
-        let socket = socket(name);
-        let listener = listen(name, &socket)?;
+        let place = Place::take(name)?;
         // In a session of its own, a terminal's signals do not reach it. It may lead one
         // already, when it was started from an init.
         let _ = nix::unistd::setsid();
-        let keeper = Arc::new(Keeper::new((megabytes as usize) << 20));
         let ready = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        Resident::serve(place, megabytes, Some(ready))
+    }
+
+    /// Makes this process, whose probes are armed, the one that stays, while whoever
+    /// started it sees it end well. It must have no threads that matter.
+    ///
+    /// # Errors
+    /// Those of fork(2) and of descriptors.
+    pub fn take_over(place: Place, megabytes: u32) -> Result<Resident, ResidentError> {
+        // Behind the key that was pressed.
+        eprintln!();
+        super::say_goodbye(&place.name);
+        nix::unistd::daemon(true, true).map_err(io::Error::from)?;
+        Resident::serve(place, megabytes, None)
+    }
+
+    /// `ready` is told the name when the probes are armed; without it they are.
+    fn serve(place: Place, megabytes: u32, ready: Option<File>) -> Result<Resident, ResidentError> {
+        let keeper = Arc::new(Keeper::new((megabytes as usize) << 20));
         let (output, into_output) =
             nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(io::Error::from)?;
         let (errors, into_errors) =
@@ -50,13 +87,23 @@ impl Resident {
         nix::unistd::dup2_stdout(&into_output).map_err(io::Error::from)?;
         drop(into_output);
         let (armed, is_armed) = channel();
-        let said = format!("{name}\n");
-        let readers = vec![
+        let listener = place.listener.try_clone()?;
+        let mut readers = vec![
             keeper.gather(File::from(output), Frame::Out),
             keeper.gather(File::from(errors), Frame::Err),
-            // Until the probes are armed, complaints are for whoever starts the session.
-            keeper.speak_when_armed(is_armed, ready, said, File::from(into_errors)),
         ];
+        match ready {
+            // Until the probes are armed, complaints are for whoever starts the session.
+            Some(ready) => {
+                let said = format!("{}\n", place.name);
+                let errors = File::from(into_errors);
+                readers.push(keeper.speak_when_armed(is_armed, ready, said, errors));
+            }
+            None => {
+                nix::unistd::dup2_stderr(&into_errors).map_err(io::Error::from)?;
+                keeper.state().armed = true;
+            }
+        }
         let server = Arc::clone(&keeper);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
@@ -64,7 +111,7 @@ impl Resident {
                 thread::spawn(move || server.serve(client));
             }
         });
-        Ok(Resident { keeper, socket, armed, readers })
+        Ok(Resident { keeper, place, armed, readers })
     }
 
     /// Who is to be told when the probes are armed.
@@ -74,7 +121,7 @@ impl Resident {
 
     /// The session is over: stays until somebody has fetched the output, or a signal comes.
     pub fn finish(self, status: u8) {
-        let Resident { keeper, socket, armed, readers } = self;
+        let Resident { keeper, place, armed, readers } = self;
         drop(armed);
         let _ = io::stdout().flush();
         // With the last writers gone, the readers come to their end.
@@ -83,7 +130,7 @@ impl Resident {
             join_soon(reader);
         }
         keeper.wait_until_fetched(status);
-        let _ = fs::remove_file(socket);
+        let _ = fs::remove_file(place.socket);
     }
 }
 

@@ -15,6 +15,8 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("staprun_runs_in_the_background", staprun_runs_in_the_background),
     ("stap_records_flights", stap_records_flights),
     ("staprun_attaches_to_what_was_left", staprun_attaches_to_what_was_left),
+    ("sigquit_leaves_what_runs", sigquit_leaves_what_runs),
+    ("interruptions_end_sessions", interruptions_end_sessions),
     ("stap_loads_the_module", stap_loads_the_module),
 ];
 
@@ -184,6 +186,87 @@ fn staprun_attaches_to_what_was_left(guest: &mut Guest) -> Result<(), String> {
          stap -F -e 'probe kernel.function(\"no_such_thing_here\") { }' >/dev/null 2>&1; echo $?; ls /run/stapvm",
         "0\nERROR: no session named 'left' was left here\n1\n",
     )
+}
+
+/// SIGQUIT leaves a session that was not started to be left, of stap and of staprun; its
+/// globals, its probes and what it prints from then on stay.
+fn sigquit_leaves_what_runs(guest: &mut Guest) -> Result<(), String> {
+    let script = "global n probe begin { println(\"on\") } \
+                  probe procfs(\"n\").write { n++ println(n) if ($value == \"x\") error(\"enough\") } \
+                  probe end { println(\"off \", n) } probe error { println(\"bad \", n) }";
+    write(guest, "/tmp/quit.stp", script)?;
+    let left = "\nDisconnecting from systemtap module.\nTo reconnect, type \"staprun -A quit\"\n";
+    let leave = "until grep -q 1 a.out; do usleep 20000; done; kill -QUIT $p; wait $p; echo $?";
+    for program in ["stap -m quit quit.stp", "staprun quit.sbc"] {
+        expect(
+            guest,
+            &format!(
+                "cd /tmp; : >a.out; : >b.out; {program} >a.out 2>a.err & p=$!
+                 until grep -q on a.out; do usleep 20000; done
+                 echo a >/proc/systemtap/quit/n; {leave}; cat a.out a.err
+                 echo a >/proc/systemtap/quit/n; sleep 0.2
+                 staprun -A quit >b.out & p=$!; until grep -q 2 b.out; do usleep 20000; done
+                 kill -INT $p; wait $p; echo $?; cat b.out
+                 while [ -e /run/stapvm/quit ]; do usleep 20000; done"
+            ),
+            &format!("0\non\n1\n{left}0\n2\noff 2\n"),
+        )?;
+    }
+    // How it ends is told to whoever attaches, and what is told of errors, too.
+    expect(
+        guest,
+        &format!(
+            "cd /tmp; : >a.out; stap -m quit quit.stp >a.out 2>a.err & p=$!
+             until grep -q on a.out; do usleep 20000; done; echo a >/proc/systemtap/quit/n; {leave}
+             printf x >/proc/systemtap/quit/n
+             until ! ls /proc/systemtap/quit >/dev/null 2>&1; do usleep 20000; done
+             staprun -A quit 2>b.err; echo $?; grep -c 'ERROR: enough' b.err; ls /run/stapvm"
+        ),
+        "0\n2\nbad 2\n1\n1\n",
+    )?;
+    // The command of -c lives on; a session whose name is taken cannot be left.
+    expect(
+        guest,
+        &format!(
+            "cd /tmp; : >a.out; stap -m quit -c 'echo $$ >pid; exec sleep 86' quit.stp >a.out 2>a.err & p=$!
+             until grep -q on a.out; do usleep 20000; done; echo a >/proc/systemtap/quit/n; {leave}
+             stap -m quit -c 'sleep 1.5' -e 'probe begin {{ println(\"second\") }} probe end {{ println(\"end\") }}' 2>c.err & p=$!
+             sleep 1; kill -QUIT $p; wait $p; echo $?; grep -c 'left already' c.err
+             kill $(cat pid); echo $?; staprun -d quit; echo $?; ls /run/stapvm"
+        ),
+        "0\nsecond\nend\n0\n1\n0\n0\n",
+    )
+}
+
+/// One SIGINT lets the end probes run to their end, however long that takes; after the third
+/// nothing is waited for: the end probe that runs is the last, and nothing stays armed.
+fn interruptions_end_sessions(guest: &mut Guest) -> Result<(), String> {
+    let script = "probe begin { println(\"on\") } probe kernel.function(\"vfs_read\") { if (pid() < 0) println(1) } \
+                  probe end(1) { for (i = 0; i < 100000; i++) n += i * i % 7; println(\"end \", n) } \
+                  probe end(2), end(3), end(4), end(5), end(6), end(7), end(8), end(9) { \
+                  for (i = 0; i < 3000000; i++) n += i; println(\"slow \", n > 0) }";
+    write(guest, "/tmp/long.stp", script)?;
+    let begin = "cd /tmp; : >i.out; stap -g --suppress-time-limits long.stp >i.out 2>i.err & p=$!
+         until grep -q on i.out; do usleep 20000; done; cat /sys/module/stapvm/refcnt";
+    let nothing_left = "cat i.err /sys/module/stapvm/refcnt; \
+                        cat /sys/kernel/debug/kprobes/list /sys/kernel/tracing/enabled_functions";
+    expect(
+        guest,
+        &format!("{begin}; kill -INT $p; wait $p; echo $?; uniq -c i.out; {nothing_left}"),
+        "1\n0\n      1 on\n      1 end 199999\n      8 slow 1\n0\n",
+    )?;
+    let outcome = sh(
+        guest,
+        &format!(
+            "{begin}; kill -INT $p; sleep 0.2; kill -INT $p; sleep 0.2; kill -INT $p; wait $p; echo $?
+             {nothing_left}"
+        ),
+    )?;
+    if outcome.stdout != "1\n1\n0\n" {
+        return Err(format!("three interruptions: {outcome:?}"));
+    }
+    // What the session said is gone with it, and the next one works.
+    expect(guest, "stap -e 'probe begin { println(\"next\") exit() }'", "next\n")
 }
 
 /// The guest has no installed module, so modprobe fails and the message says so.
