@@ -359,6 +359,8 @@ fn token(text: &str) -> String {
     let word = |text: &str| text.chars().take_while(|c| is_letter(*c)).collect::<String>();
     let line = text.lines().next().unwrap_or_default();
     match text.chars().next() {
+        // An error that is near nothing.
+        None => String::new(),
         // Of a chain through kernel data, what could not be read is named whole.
         Some('$') if line.contains("->") => format!("identifier '{line}'"),
         Some('@') if line.contains("->") => format!("operator '{line}'"),

@@ -6,7 +6,6 @@ use crate::kallsyms::Kallsyms;
 use crate::sink::Output;
 use std::io::{self, Write};
 use std::process::Command;
-use vm_core::Fault;
 use vm_core::format::{Arguments, CallbackSink, format};
 use vm_spec::blob::SourceMap;
 use vm_spec::ids::FormatId;
@@ -98,10 +97,9 @@ impl<'a, W: Output, E: Write> Printer<'a, W, E> {
                 self.out.write_all(reader.bytes(length as usize)?)?;
             }
             Tag::Fault => {
-                let (pc, kind, message) = (reader.u32()?, reader.u8()?, reader.string()?);
+                let (pc, _kind, message) = (reader.u32()?, reader.u8()?, reader.string()?);
                 let message = String::from_utf8_lossy(message).into_owned();
-                // Of its own error() the script knows where it stands.
-                let near = if kind == Fault::RAISED { String::new() } else { self.near(pc) };
+                let near = self.near(pc);
                 self.complain(&format!("ERROR: {message}{near}"))?;
             }
             Tag::Warning => {
@@ -124,9 +122,10 @@ impl<'a, W: Output, E: Write> Printer<'a, W, E> {
         Ok(())
     }
 
-    /// ` near identifier 'x' at FILE:L:C`
+    /// ` near identifier 'x' at FILE:L:C`; nothing for the script's own error().
     fn near(&self, pc: u32) -> String {
-        self.source.lookup(pc).map_or_else(String::new, |entry| {
+        let entry = self.source.lookup(pc).filter(|entry| !entry.token.is_empty());
+        entry.map_or_else(String::new, |entry| {
             let file = self.source.file(entry.file);
             format!(" near {} at {file}:{}:{}", entry.token, entry.line, entry.column)
         })

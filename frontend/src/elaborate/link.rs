@@ -5,6 +5,7 @@
 use super::Pass;
 use crate::library::{called, called_in, rename, used_variables, variables_in};
 use crate::program::{Function, Global};
+use crate::types::calls::LIBRARY_FAULT;
 use crate::types::calls::{is_context_function, printing};
 use frontend_syntax::ast::{self, ExpressionKind};
 use frontend_syntax::visit;
@@ -78,7 +79,7 @@ impl Pass<'_, '_, '_> {
         }
         let known_otherwise = printing(name).is_some()
             || is_context_function(name)
-            || name == "error"
+            || matches!(name, "error" | LIBRARY_FAULT)
             || HelperId::from_name(name).is_some();
         if found.is_empty() && !known_otherwise && self.program.offered_functions.is_empty() {
             self.program.offered_functions =

@@ -8,6 +8,7 @@
 //! or end the session.
 
 use crate::library::{called_in, variables_in};
+use crate::types::calls::LIBRARY_FAULT;
 use frontend_syntax::ast::{Block, Expression, ExpressionKind, Statement, StatementKind};
 use frontend_syntax::visit;
 use std::collections::BTreeSet;
@@ -126,5 +127,8 @@ fn is_pure(e: &Expression) -> bool {
 fn has_effect(name: &str) -> bool {
     name.starts_with("print")
         || name.starts_with("set_")
-        || matches!(name, "exit" | "error" | "log" | "warn" | "system" | "next" | "randint")
+        || matches!(
+            name,
+            "exit" | "error" | LIBRARY_FAULT | "log" | "warn" | "system" | "next" | "randint"
+        )
 }

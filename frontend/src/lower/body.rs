@@ -50,6 +50,8 @@ pub(crate) struct Body<'c, 'p> {
     pub(crate) context: &'c mut Context<'p>,
     pub(crate) scope: &'p Scope,
     pub(crate) kind: Option<ProbeKind>,
+    /// The name of the script's function, or nothing.
+    pub(crate) function: Span,
     /// Values that the probe keeps from the function's entry.
     pub(crate) kept: &'p [KeptId],
     pub(crate) loops: Vec<Loop>,
@@ -69,6 +71,7 @@ impl<'c, 'p> Body<'c, 'p> {
             context,
             scope,
             kind: None,
+            function: Span::default(),
             kept: &[],
             loops: Vec::new(),
             lowered: Lowered {
@@ -98,6 +101,7 @@ impl<'c, 'p> Body<'c, 'p> {
     pub(crate) fn function(context: &'c mut Context<'p>, function: &'p Function) -> Lowered {
         let span = function.name.span;
         let mut body = Body::new(context, &function.name.text, &function.scope);
+        body.function = span;
         body.lowered.returns = return_kind(function.gives, function.returns);
         for parameter in &function.parameters {
             body.local(&parameter.text);

@@ -5,7 +5,7 @@ use super::body::Body;
 use super::fold::constant;
 use crate::elaborate::variables::{TRACE_ARGUMENT, trace_argument};
 use crate::registers::register;
-use crate::types::calls::{is_context_function, printing};
+use crate::types::calls::{LIBRARY_FAULT, is_context_function, printing};
 use frontend_syntax::ast::{self, Expression, ExpressionKind};
 use frontend_syntax::{Diagnostic, Span};
 use vm_spec::helper::HelperId;
@@ -73,10 +73,12 @@ impl<'p> Body<'_, 'p> {
         if !overloads.is_empty() {
             return self.call_script(&overloads, arguments, e, to);
         }
-        if name == "error" {
+        if matches!(name, "error" | LIBRARY_FAULT) {
+            // Of its own error() a script knows where it stands.
+            let at = if name == "error" { e.token.empty() } else { self.function };
             if let [message] = arguments {
                 let message = self.text(message);
-                self.emit(asm::raise(message), e.token);
+                self.emit(asm::raise(message), at);
             }
             return;
         }
@@ -123,7 +125,7 @@ impl<'p> Body<'_, 'p> {
             self.jump(asm::jacc, done, e.token);
         }
         let message = self.constant_text(b"all functions exhausted", e.token);
-        self.emit(asm::raise(message), e.token);
+        self.emit(asm::raise(message), e.token.empty());
         self.bind(done);
     }
 

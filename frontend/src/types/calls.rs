@@ -47,6 +47,10 @@ pub(crate) fn printing(name: &str) -> Option<(Printing, bool)> {
     Some((how, gives))
 }
 
+/// Like `error()`, for functions of the library: what fails is the function itself, so that the
+/// message says where that stands, as it does for what the machine refuses.
+pub(crate) const LIBRARY_FAULT: &str = "__fault";
+
 /// A context word that looks like a function: `int_arg(1)` and its kin.
 pub(crate) fn is_context_function(name: &str) -> bool {
     matches!(
@@ -101,7 +105,7 @@ impl Pass<'_> {
             return self.loose(arguments, body);
         }
         match name {
-            "error" => {
+            "error" | LIBRARY_FAULT => {
                 if self.arity(function, arguments, 1) {
                     self.expression(&arguments[0], Want::Type(Type::Text), body);
                 }

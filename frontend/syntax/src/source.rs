@@ -17,6 +17,12 @@ pub struct Span {
 }
 
 impl Span {
+    /// Where this span starts, with nothing in it.
+    #[must_use]
+    pub fn empty(self) -> Span {
+        Span { end: self.start, ..self }
+    }
+
     /// From the start of this span to the end of another of the same file.
     #[must_use]
     pub fn to(self, other: Span) -> Span {

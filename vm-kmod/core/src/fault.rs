@@ -44,6 +44,10 @@ pub enum Fault {
     NoMatchToCount,
     /// The expression that matched last has no such group.
     NoGroup(i64),
+    /// `ctime()` was asked for a time that 32 bits of seconds do not reach.
+    FarFuture,
+    /// The same, before 1970.
+    FarPast,
     /// Something that the verifier has ruled out. Cannot be caught.
     Impossible,
 }
@@ -77,6 +81,8 @@ impl Fault {
             Fault::NoMatchToCount => 17,
             Fault::NoGroup(_) => 18,
             Fault::MapSize(_) => 19,
+            Fault::FarFuture => 20,
+            Fault::FarPast => 21,
         }
     }
 
@@ -124,6 +130,8 @@ impl Fault {
                 );
             }
             Fault::StringPosition => sink.put(b"Position out of bounds"),
+            Fault::FarFuture => sink.put(b"Time too far in the future to be converted"),
+            Fault::FarPast => sink.put(b"Time too far in the past to be converted"),
             Fault::Raised(_) => {}
             Fault::StaleCursor => sink.put(b"array changed during its iteration"),
             Fault::OutputTooLong => sink.put(b"output item too long"),

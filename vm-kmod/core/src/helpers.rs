@@ -184,7 +184,7 @@ fn make_string(
         HelperId::ToUpper => text::mapped(first, |byte| byte.to_ascii_uppercase(), &mut sink),
         HelperId::ToLower => text::mapped(first, |byte| byte.to_ascii_lowercase(), &mut sink),
         HelperId::TextStr => text::escaped(first, &mut sink),
-        _ => calendar::time_of_day(x, &mut sink),
+        _ => calendar::time_of_day(x, &mut sink)?,
     }
     let length = sink.written();
     give(m, insn, length)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Seconds since 1970 as a day and time, UTC: `Tue Nov 24 02:47:00 2026`.
 
+use crate::fault::Fault;
 use crate::format::Sink;
 
 const DAY: i64 = 86_400;
@@ -9,16 +10,16 @@ const MONTHS: [&[u8; 3]; 12] = [
     b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec", b"Jan", b"Feb",
 ];
 
-/// Years beyond four digits are not dates that `ctime` prints.
-const LAST_SECOND: i64 = 253_402_300_799;
-
-/// Writes the date; for times outside the years 0 to 9999 a note in its place.
-pub(super) fn time_of_day(seconds: i64, out: &mut impl Sink) {
-    if seconds > LAST_SECOND {
-        return out.put(b"far far in the future");
+/// Writes the date.
+///
+/// # Errors
+/// Times that 32 bits of seconds do not reach, as in SystemTap (tapset::ctime(3stap)).
+pub(super) fn time_of_day(seconds: i64, out: &mut impl Sink) -> Result<(), Fault> {
+    if seconds > i64::from(i32::MAX) {
+        return Err(Fault::FarFuture);
     }
-    if seconds < -62_167_219_200 {
-        return out.put(b"a long, long time ago...");
+    if seconds < i64::from(i32::MIN) {
+        return Err(Fault::FarPast);
     }
     let (days, second) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
     // Years begin in March, so that the leap day is the last; 400 of them are an era.
@@ -42,6 +43,7 @@ pub(super) fn time_of_day(seconds: i64, out: &mut impl Sink) {
     two(second / 60 % 60, b':', out);
     two(second % 60, b' ', out);
     out.put(&[digit(year / 1000), digit(year / 100), digit(year / 10), digit(year)]);
+    Ok(())
 }
 
 fn name<const N: usize>(names: &[&[u8; 3]; N], n: i64, out: &mut impl Sink) {
@@ -71,13 +73,17 @@ mod tests {
             (951_782_400, "Tue Feb 29 00:00:00 2000"),
             (951_868_799, "Tue Feb 29 23:59:59 2000"),
             (-1, "Wed Dec 31 23:59:59 1969"),
-            (4_107_542_400, "Mon Mar  1 00:00:00 2100"),
+            (i64::from(i32::MAX), "Tue Jan 19 03:14:07 2038"),
+            (i64::from(i32::MIN), "Fri Dec 13 20:45:52 1901"),
         ] {
             let mut buffer = [0; 32];
             let mut sink = SliceSink::new(&mut buffer);
-            time_of_day(seconds, &mut sink);
+            assert_eq!(time_of_day(seconds, &mut sink), Ok(()));
             let n = sink.written();
             assert_eq!(std::str::from_utf8(&buffer[..n]).unwrap(), text);
         }
+        let mut sink = SliceSink::new(&mut []);
+        assert_eq!(time_of_day(i64::MAX, &mut sink), Err(Fault::FarFuture));
+        assert_eq!(time_of_day(i64::MIN, &mut sink), Err(Fault::FarPast));
     }
 }
