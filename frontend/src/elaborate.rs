@@ -443,7 +443,7 @@ impl Pass<'_, '_, '_> {
         }
         if found.variables != points::ContextVariables::None {
             for body in &mut bodies {
-                variables::rewrite(Rc::make_mut(body), found.variables);
+                variables::rewrite(Rc::make_mut(body), found.variables, self.request.guru);
             }
         }
         if self.request.defines.iter().any(|(name, _)| name == crate::SUPPRESS_HANDLER_ERRORS) {

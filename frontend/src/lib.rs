@@ -144,6 +144,19 @@ impl Parsed {
     }
 }
 
+/// Calls in a user's script of what only guru mode may do.
+fn guru_calls(script: &ast::Script) -> Vec<frontend_syntax::Span> {
+    let bodies = script.items.iter().filter_map(|item| match item {
+        ast::Item::Probe(probe) => Some(&probe.body),
+        ast::Item::Alias(alias) => Some(&alias.body),
+        ast::Item::Function(ast::Function { body: ast::FunctionBody::Script(body), .. }) => {
+            Some(body)
+        }
+        _ => None,
+    });
+    bodies.flat_map(elaborate::variables::guru_calls).collect()
+}
+
 /// What the second pass found, for the pass line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
@@ -267,9 +280,13 @@ impl<'a> Compiler<'a> {
             environment: self.request.environment,
             guru: self.request.guru,
         };
+        let script = parsed.merge();
+        let forbidden = if self.request.guru { Vec::new() } else { guru_calls(&script) };
         let reader = Reader { map: &mut self.map, options };
         let (mut program, mut diagnostics) =
-            elaborate::elaborate(parsed.merge(), &self.request, &mut self.library, reader);
+            elaborate::elaborate(script, &self.request, &mut self.library, reader);
+        let message = "function not permitted; need stap -g";
+        diagnostics.extend(forbidden.into_iter().map(|span| Diagnostic::semantic(message, span)));
         program.hide_globals_behind_parameters();
         if !diagnostics.iter().any(Diagnostic::is_error) {
             if self.request.optimize {

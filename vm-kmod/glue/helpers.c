@@ -53,6 +53,8 @@ enum helper {
 	HELPER_VALUE = 120,
 	HELPER_SET_VALUE = 121,
 	HELPER_APPEND_VALUE = 122,
+	HELPER_VERDICT = 144,
+	HELPER_SET_VERDICT = 145,
 	/* 123 and on: where.c */
 };
 
@@ -143,6 +145,11 @@ __kprobes s64 stapvm_glue_helper_long(struct stapvm_hit *hit, u32 helper, s64 a,
 		return interrupted_user_mode(hit);
 	case HELPER_PROBE_ADDRESS:
 		return stapvm_probe_address(hit);
+	case HELPER_VERDICT:
+		return hit->verdict;
+	case HELPER_SET_VERDICT:
+		hit->verdict = a;
+		return 0;
 	default:
 		return stapvm_where_long(hit, helper, a);
 	}

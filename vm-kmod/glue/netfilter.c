@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Netfilter hooks of the first network namespace. Every packet goes on its way. */
+/*
+ * Netfilter hooks of the first network namespace. Every packet goes on its way unless a
+ * handler that came to its end says otherwise.
+ */
 #include <linux/netfilter.h>
 #include <linux/netfilter_arp.h>
 #include <linux/netfilter_bridge.h>
@@ -19,10 +22,11 @@ static __kprobes unsigned int on_packet(void *data, struct sk_buff *packet,
 		.session = attachment->session,
 		.attachment = attachment,
 		.trace_arguments = words,
+		.verdict = NF_ACCEPT,
 	};
 
 	stapvm_hit(&hit);
-	return NF_ACCEPT;
+	return hit.finished && hit.verdict == NF_DROP ? NF_DROP : NF_ACCEPT;
 }
 
 static u8 family(const struct stapvm_attachment *attachment)

@@ -249,6 +249,7 @@ struct stapvm_hit {
 	bool at_entry;		/* it is the attachment's entry probe that runs */
 	bool finished;		/* out: the handler went to its end without a fault */
 	struct stapvm_value *value;
+	u32 verdict;		/* of a netfilter hook: NF_ACCEPT or NF_DROP */
 	/* The way here went through a trap that counts as an NMI but is none. */
 	bool through_trap;
 };

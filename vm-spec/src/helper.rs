@@ -172,6 +172,11 @@ macro_rules! for_each_helper {
             /// The kernel's symbols of addresses, a line each.
             143 SprintSymbols sprint_syms(Str) -> Str, needs [];
 
+            /// What becomes of the packet at a netfilter hook: 0 it is dropped, 1 it goes on.
+            144 Verdict __verdict() -> Long, needs [VERDICT];
+            /// Decides it: `$verdict = number`. It counts when the handler has come to its end.
+            145 SetVerdict __verdict_set(Long) -> Nothing, needs [VERDICT];
+
             // ---- what the tapset is built on -----------------------------------------
             /// The kernel string at an address in quotes, its address if it cannot be read.
             160 KernelQuoted kernel_string_quoted(Long) -> Str, needs [];

@@ -29,9 +29,11 @@ impl Needs {
 
     /// The text that goes through a file of /proc: `$value`.
     pub const VALUE: Needs = Needs(1 << 7);
+    /// What becomes of a packet: `$verdict`.
+    pub const VERDICT: Needs = Needs(1 << 8);
 
     /// All bits that mean something.
-    pub const KNOWN: Needs = Needs((1 << 8) - 1);
+    pub const KNOWN: Needs = Needs((1 << 9) - 1);
 
     /// Both sets together.
     #[must_use]
@@ -186,7 +188,7 @@ define_probe_kinds! {
     /// Somebody writes to a file of /proc.
     16 ProcfsWrite "procfs.write" provides [VALUE PROCESS];
     /// A packet passes a netfilter hook.
-    17 Netfilter "netfilter" provides [TRACE_ARGUMENTS];
+    17 Netfilter "netfilter" provides [TRACE_ARGUMENTS VERDICT];
 }
 
 impl ProbeKind {

@@ -70,6 +70,7 @@ fn probe_kinds(out: &mut String) {
         (Needs::SYSCALL_ENTRY, "system call entry"),
         (Needs::SYSCALL_EXIT, "system call exit"),
         (Needs::PROCESS, "process memory"),
+        (Needs::VERDICT, "a packet's verdict"),
     ];
     for &kind in ProbeKind::ALL {
         let provided: Vec<&str> = names

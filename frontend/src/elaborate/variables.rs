@@ -4,8 +4,9 @@
 
 use super::points::ContextVariables;
 use crate::library::called;
+use frontend_syntax::Span;
 use frontend_syntax::ast::{Block, Expression, ExpressionKind, Name, TargetBase, TargetVariable};
-use frontend_syntax::visit::{children_mut, expressions_mut};
+use frontend_syntax::visit::{children_mut, expressions, expressions_mut, within};
 use std::collections::BTreeSet;
 use vm_spec::probe::ContextWord;
 
@@ -21,10 +22,28 @@ const NETFILTER: [&str; 5] = ["$hooknum", "$skb", "$in", "$out", "$pf"];
 pub(crate) const TRACE_ARGUMENT: &str = "__trace_argument";
 
 /// Rewrites a handler's body.
-pub(super) fn rewrite(block: &mut Block, variables: ContextVariables) {
+pub(super) fn rewrite(block: &mut Block, variables: ContextVariables, guru: bool) {
     if variables != ContextVariables::None {
-        expressions_mut(block, &mut |e| expression(e, variables));
+        expressions_mut(block, &mut |e| expression(e, variables, guru));
     }
+}
+
+/// The function that decides about a packet. Only what stands for `$verdict` calls it.
+const SET_VERDICT: &str = "__verdict_set";
+
+/// Calls in a user's script of what only guru mode may do.
+pub(crate) fn guru_calls(block: &Block) -> Vec<Span> {
+    let mut found = Vec::new();
+    expressions(block, &mut |e| {
+        within(e, &mut |e| {
+            if let ExpressionKind::Call { function, .. } = &e.kind
+                && function.text == SET_VERDICT
+            {
+                found.push(function.span);
+            }
+        });
+    });
+    found
 }
 
 /// Does a handler call `pn()`?
@@ -49,15 +68,27 @@ pub(super) fn rewrite_name(block: &mut Block, name: &str) {
     expressions_mut(block, &mut |e| within(e, name));
 }
 
-fn expression(e: &mut Expression, variables: ContextVariables) {
+fn expression(e: &mut Expression, variables: ContextVariables, guru: bool) {
     let nothing = number(0, e);
+    if let ExpressionKind::Assign { operator: None, target, value } = &mut e.kind
+        && variables == ContextVariables::Netfilter
+        && is_named(target, "$verdict")
+    {
+        expression(value, variables, guru);
+        // Else it stays, and is refused as every other write to a target variable.
+        if guru {
+            let argument = std::mem::replace(&mut **value, nothing);
+            e.kind = call(SET_VERDICT, vec![argument], e);
+        }
+        return;
+    }
     if let ExpressionKind::Assign { operator, target, value } = &mut e.kind
         && variables == ContextVariables::Value
         && is_named(target, "$value")
     {
         // `.=` is the only operator for strings.
         let function = if operator.is_some() { "__value_append" } else { "__value_set" };
-        expression(value, variables);
+        expression(value, variables, guru);
         let argument = std::mem::replace(&mut **value, nothing);
         e.kind = call(function, vec![argument], e);
         return;
@@ -72,7 +103,7 @@ fn expression(e: &mut Expression, variables: ContextVariables) {
         e.kind = kind;
         return;
     }
-    children_mut(e, &mut |child| expression(child, variables));
+    children_mut(e, &mut |child| expression(child, variables, guru));
 }
 
 fn name_of(e: &Expression) -> Option<&str> {
@@ -114,6 +145,9 @@ fn replacement(e: &Expression, variables: ContextVariables) -> Option<Expression
         ContextVariables::TraceArguments => {
             let n: u8 = name.strip_prefix("$arg")?.parse().ok()?;
             (1..=TRACE_ARGUMENTS).contains(&n).then_some(n)?
+        }
+        ContextVariables::Netfilter if name == "$verdict" => {
+            return Some(call("__verdict", Vec::new(), e));
         }
         ContextVariables::Netfilter => {
             let at = NETFILTER.iter().position(|known| *known == name)?;

@@ -18,8 +18,51 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("kinds::reentrancy", reentrancy),
     ("kinds::maxactive", maxactive),
     ("kinds::input", input),
+    ("kinds::packets_are_dropped", packets_are_dropped),
     ("kinds::listing_and_refusals", refusals),
 ];
+
+/// `$verdict` decides about a packet in guru mode, and only there; a handler that fails has
+/// decided nothing.
+fn packets_are_dropped(guest: &mut Guest) -> Result<(), String> {
+    let ping =
+        "busybox ip link set lo up; busybox ping -c 2 -W 1 127.0.0.1 >/dev/null && echo through";
+    let drop = r#"probe netfilter.ip.local_in { if (protocol == 1) $verdict = nf_drop }
+                  probe end { println("end") }"#;
+    Run::script(drop).options("-g").command(&format!("{ping}; true")).prints(guest, "end\n")?;
+    let others = r#"global before probe netfilter.hook("NF_INET_LOCAL_IN").pf("NFPROTO_IPV4") {
+                        before = $verdict
+                        $verdict = 0
+                        $verdict = 1
+                    }
+                    probe end { println(before) }"#;
+    Run::script(others).options("-g").command(ping).prints(guest, "through\n1\n")?;
+    let odd = r#"probe netfilter.ip.local_in { $verdict = nf_drop; $verdict = nf_repeat }
+                 probe error { println("error") }"#;
+    let outcome = Run::script(odd).options("-g").command(ping).run(guest)?;
+    let said = outcome.stderr.contains("ERROR: verdict 4 is neither 0 (drop) nor 1 (accept) near");
+    if outcome.status == 0 || !said || !outcome.stdout.contains("error\n") {
+        return Err(format!("nf_repeat: {outcome:?}"));
+    }
+    // No session, no rule.
+    let outcome = sh(guest, &format!("{ping}; busybox ip link set lo down"))?;
+    if outcome.stdout != "through\n" {
+        return Err(format!("after the sessions: {outcome:?}"));
+    }
+    for (handler, said) in [
+        ("$verdict = 0", "write to target variable not permitted; need stap -g"),
+        ("__verdict_set(0)", "function not permitted; need stap -g"),
+    ] {
+        let script = format!(
+            "probe netfilter.hook(\"NF_INET_LOCAL_IN\").pf(\"NFPROTO_IPV4\") {{ {handler} }}"
+        );
+        let outcome = Run::script(&script).run(guest)?;
+        if outcome.status == 0 || !outcome.stderr.contains(said) {
+            return Err(format!("{script}: {outcome:?}"));
+        }
+    }
+    Ok(())
+}
 
 fn module_functions(guest: &mut Guest) -> Result<(), String> {
     load_test_module(guest)?;

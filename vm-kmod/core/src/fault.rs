@@ -48,6 +48,8 @@ pub enum Fault {
     FarFuture,
     /// The same, before 1970.
     FarPast,
+    /// A packet can be dropped (0) or go on (1), and nothing else.
+    Verdict(i64),
     /// Something that the verifier has ruled out. Cannot be caught.
     Impossible,
 }
@@ -83,6 +85,7 @@ impl Fault {
             Fault::MapSize(_) => 19,
             Fault::FarFuture => 20,
             Fault::FarPast => 21,
+            Fault::Verdict(_) => 22,
         }
     }
 
@@ -146,6 +149,11 @@ impl Fault {
             Fault::NoGroup(n) => {
                 sink.put(b"Attempted to get nonexistent subexpression ");
                 decimal(&mut sink, n);
+            }
+            Fault::Verdict(n) => {
+                sink.put(b"verdict ");
+                decimal(&mut sink, n);
+                sink.put(b" is neither 0 (drop) nor 1 (accept)");
             }
             Fault::Impossible => sink.put(b"internal error"),
         }

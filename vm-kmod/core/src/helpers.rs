@@ -91,6 +91,7 @@ pub(crate) fn call(m: &mut Machine<'_>, window: &mut Window, insn: &Word) -> Res
             m.host.helper_put(id, string(0));
             return Ok(());
         }
+        H::SetVerdict if !matches!(x, 0 | 1) => return Err(Fault::Verdict(x)),
         H::PrintSymbols => return message(m, Tag::Symbols, insn.c()),
         H::SprintSymbols => {
             let length = symbols::sprint(m, insn.c());
