@@ -63,6 +63,8 @@ struct Resolver<'r> {
     problems: Vec<Problem>,
     /// What the results of functions point to.
     results: autocast::Pointees,
+    /// What globals point to.
+    globals: autocast::Pointees,
     guru: bool,
     /// `MAXSTRINGLEN`: no text is longer.
     string_length: usize,
@@ -85,12 +87,14 @@ pub(crate) fn resolve(
         functions: Vec::new(),
         problems: Vec::new(),
         results: autocast::Pointees::new(),
+        globals: autocast::Pointees::new(),
         guru,
         string_length: string_length as usize,
         from_wildcard: false,
         printers: HashMap::new(),
     };
     resolver.learn_results(program);
+    resolver.learn_globals(program);
     let mut diagnostics = Vec::new();
     for probe in std::mem::take(&mut program.probes) {
         let expanded = resolver.expanded(probe, &mut diagnostics);
@@ -229,7 +233,7 @@ impl Resolver<'_> {
             if !block_has(&function.body, &|e| is_target(e)) {
                 continue;
             }
-            let mut place = Place::of_function();
+            let mut place = Place::within_function(&function.parameters);
             let mut own = (*function.body).clone();
             self.learn_variables(&own, &mut place);
             self.block(&mut own, &mut place);

@@ -83,6 +83,7 @@ fn refusals_are_systemtaps() {
     refused("$n = 1", "write to target variable not permitted; need stap -g");
     refused("$o->number++", "write to target variable not permitted; need stap -g");
     refused("&$n", "cannot take address of object in register");
+    refused("&$o->inner$", "cannot take address of pretty-printed variable");
     refused("&$o->low", "cannot take the address of a bit field");
     refused("@cast($o, \"nosuch\")->x", "type definition 'nosuch' not found in");
     refused("@entry($n)", "@entry is only valid in .return probes");
@@ -133,6 +134,18 @@ fn arguments_are_read_where_they_are_or_refused() {
         let errors = of(function, expression).expect_err(expression);
         assert!(errors.iter().any(|error| error.contains(message)), "{expression}: {errors:?}");
     }
+}
+
+/// Wherever it was assigned: one handler knows what the other has put there.
+#[test]
+fn globals_have_the_type_that_they_are_given() {
+    let reads = "global g probe kernel.function(\"plain\") { g = $o->pointer }";
+    let blob = compile(&format!("{reads} probe end {{ println(g->y) }}")).unwrap();
+    assert!(asks(&blob).contains(&"plain($o)->pointer->y".to_owned()), "{:?}", asks(&blob));
+    // The parameter is another variable.
+    let function = "function f(g) { return g->y } probe end { println(f(1)) }";
+    let errors = compile(&format!("{reads} {function}")).unwrap_err();
+    assert!(errors[0].contains("the type of what is selected from is not known"), "{errors:?}");
 }
 
 #[test]
@@ -226,6 +239,18 @@ fn bundles_name_all_there_is() {
     let deep = strings("probe kernel.function(\"plain\") { println($o$$) }");
     assert!(deep.contains(".inners=[{.x=%d, .y=%d}, ...]"), "{deep}");
     assert!(deep.contains("<union>={<class>={.left=%d, .right=%d}, .whole=%d}"), "{deep}");
+}
+
+/// SystemTap prints 32 values, and then how deep it was.
+#[test]
+fn structs_are_printed_up_to_32_values() {
+    let blob = compile("probe kernel.function(\"takes_crowd\") { println($c$$) }").unwrap();
+    let verified = verify(&blob.image).unwrap();
+    let mut text = String::new();
+    vm_spec::disasm::listing(verified.image(), &vm_spec::disasm::NoNotes, &mut text).unwrap();
+    assert!(text.contains(", .m15={.a=%d}, .m16=%d, "), "{text}");
+    assert!(text.contains(".b={.m0=%d, .m1=%d, "), "{text}");
+    assert!(text.contains(".m10=%d, .m11=%d, ...}}"), "{text}");
 }
 
 #[test]

@@ -84,6 +84,16 @@ pub fn sample() -> Builder {
     b.function("takes_floating", int, &[("a", int), ("s", floating), ("b", int)]);
     let aligned = b.structure("line", 32, &[("a", long, 0, 0)]);
     b.function("takes_line", int, &[("large", large), ("n", int), ("l", aligned), ("o", large)]);
+    let names: Vec<String> = (0..20).map(|n| format!("m{n}")).collect();
+    let member = |(n, name): (usize, _)| -> (&str, u32, u32, u32) {
+        (name, if n == 15 { aligned } else { int }, 32 * n as u32, 0)
+    };
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let members: Vec<_> = names.iter().copied().enumerate().map(member).collect();
+    let inside = b.structure("inside", 80, &members);
+    let crowd = b.structure("crowd", 160, &[("a", inside, 0, 0), ("b", inside, 640, 0)]);
+    let to_crowd = b.pointer(crowd);
+    b.function("takes_crowd", int, &[("c", to_crowd)]);
     b.function("prints", int, &[("format", to_outer), ("", 0)]);
     b.function("__traceiter_event", int, &[("__data", to_outer), ("o", to_outer), ("flag", int)]);
     b.variable("counter", long);

@@ -3,15 +3,16 @@
 //! said so where it comes from.
 //!
 //! A number has the type of the target variable that it was read as. A function's result
-//! has that of the first `return` that tells one, a variable that of the first assignment.
+//! has that of the first `return` that tells one, a variable that of the first assignment, a
+//! global that of the first assignment in any handler.
 
-use super::Resolver;
 use super::place::Place;
+use super::{Resolver, block_has};
 use crate::program::Program;
 use debuginfo::Shape;
 use frontend_syntax::Span;
 use frontend_syntax::ast::{
-    Block, Expression, ExpressionKind, Statement, StatementKind, TargetVariable,
+    Block, Expression, ExpressionKind, Statement, StatementKind, TargetBase, TargetVariable,
 };
 use frontend_syntax::visit;
 use std::collections::BTreeMap;
@@ -31,13 +32,38 @@ impl Resolver<'_> {
                 if self.results.contains_key(&function.name.text) {
                     continue;
                 }
-                let mut place = Place::of_function();
+                let mut place = Place::within_function(&function.parameters);
                 self.learn_variables(&function.body, &mut place);
                 let mut values = Vec::new();
                 returned(&function.body.statements, &mut values);
                 let found = values.into_iter().find_map(|value| self.pointee(value, &place));
                 if let Some(path) = found {
                     self.results.insert(function.name.text.clone(), path);
+                }
+            }
+        }
+    }
+
+    /// Finds out what globals point to.
+    pub(super) fn learn_globals(&mut self, program: &Program) {
+        let is_cast = |e: &Expression| match &e.kind {
+            ExpressionKind::Target(target) => matches!(target.base, TargetBase::Value(_)),
+            _ => false,
+        };
+        let bodies = program.probes.iter().flat_map(|probe| &probe.bodies);
+        let mut all = bodies.clone().chain(program.functions.iter().map(|f| &f.body));
+        if program.globals.is_empty() || !all.any(|body| block_has(body, &is_cast)) {
+            return;
+        }
+        for probe in &program.probes {
+            let mut place = Place::of_probe(probe);
+            self.find_tracepoint(&mut place);
+            for body in &probe.bodies {
+                self.learn_variables(body, &mut place);
+            }
+            for global in &program.globals {
+                if let Some(path) = place.variables.remove(&global.name) {
+                    self.globals.entry(global.name.clone()).or_insert(path);
                 }
             }
         }
@@ -69,7 +95,10 @@ impl Resolver<'_> {
         match &e.kind {
             ExpressionKind::Target(target) => self.pointee_of_target(target, place),
             ExpressionKind::Entry(inner) => self.pointee(inner, &place.at_entry()?),
-            ExpressionKind::Variable(name) => place.variables.get(name).cloned(),
+            ExpressionKind::Variable(name) => {
+                let global = || self.globals.get(name).filter(|_| !place.hides.contains(name));
+                place.variables.get(name).or_else(global).cloned()
+            }
             ExpressionKind::Call { function, .. } if function.text == "task_current" => {
                 let root = Root::Type("task_struct".to_owned());
                 Some(Path { root, module: None, steps: Vec::new() })

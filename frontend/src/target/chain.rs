@@ -101,6 +101,10 @@ impl Resolver<'_> {
             chain = self.select(chain, selector, before, end, place)?;
         }
         if let Some(depth) = pretty {
+            if target.address_of {
+                let message = "cannot take address of pretty-printed variable";
+                return Err(Problem::new(message, end));
+            }
             return self.pretty(chain, depth, end, place);
         }
         if target.address_of {

@@ -5,7 +5,7 @@ use super::autocast::Pointees;
 use super::operation::KeptId;
 use crate::program::Probe;
 use debuginfo::dwarf::CodePoint;
-use frontend_syntax::ast::Statement;
+use frontend_syntax::ast::{Name, Statement};
 use std::rc::Rc;
 use vm_spec::blob::AttachSpec;
 use vm_spec::probe::ProbeKind;
@@ -39,6 +39,8 @@ pub(super) struct Place {
     /// What is kept from the entry: as the script has it, with the guards there, and its
     /// number.
     pub(super) kept: Vec<(String, KeptId)>,
+    /// Parameters of the script's function, which globals of the same names are not.
+    pub(super) hides: Vec<String>,
     /// What variables point to.
     pub(super) variables: Pointees,
     /// The statements that keep it.
@@ -52,6 +54,7 @@ impl Place {
             module,
             guards: Vec::new(),
             kept: Vec::new(),
+            hides: Vec::new(),
             variables: Pointees::new(),
             entry: Vec::new(),
         }
@@ -59,6 +62,11 @@ impl Place {
 
     pub(super) fn of_function() -> Place {
         Place::new(Names::None, None)
+    }
+
+    pub(super) fn within_function(parameters: &[Name]) -> Place {
+        let hides = parameters.iter().map(|parameter| parameter.text.clone()).collect();
+        Place { hides, ..Place::of_function() }
     }
 
     /// Of a probe with one place to attach, not a pattern.

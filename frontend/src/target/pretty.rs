@@ -22,8 +22,8 @@ use vm_spec::relocation::{Path, Root, Step};
 
 /// Arguments of one sprintf; more become several, joined.
 const MOST_ARGUMENTS: usize = 48;
-/// What a struct is cut off after: no string holds so much.
-const MOST_VALUES: usize = 400;
+/// Values in one text; SystemTap prints no more of a struct.
+const MOST_VALUES: usize = 32;
 /// Structs in structs.
 const MAX_DEPTH: usize = 24;
 
@@ -53,7 +53,7 @@ impl Pieces {
     fn is_full(&self, most: usize) -> bool {
         // A conversion has two to five characters, and gives one at least.
         let text = self.finished + self.format.len();
-        self.values > MOST_VALUES || text > most + 4 * self.values
+        text > most + 4 * self.values
     }
 
     fn flush(&mut self, span: Span) {
@@ -363,6 +363,10 @@ impl Resolver<'_> {
             }
             if n > 0 {
                 pieces.format += ", ";
+            }
+            if pieces.values >= MOST_VALUES {
+                pieces.format += "...";
+                break;
             }
             if field.name.is_empty() {
                 self.print_anonymous(outer, &field, deep, pieces, token, place)?;
