@@ -219,6 +219,26 @@ static bool has_directory(const struct stapvm_procfs *procfs, u32 before, const 
 	return false;
 }
 
+/* Is a file's path that of another file's directory? The kernel would warn of it. */
+static bool has_file_for_directory(const struct stapvm_procfs *procfs)
+{
+	u32 i, n;
+
+	for (i = 0; i < procfs->count; i++) {
+		size_t length = strlen(procfs->files[i].path);
+
+		for (n = 0; n < procfs->count; n++) {
+			const char *other = procfs->files[n].path;
+
+			if (!strncmp(other, procfs->files[i].path, length) &&
+			    other[length] == '/')
+				return true;
+		}
+		cond_resched();
+	}
+	return false;
+}
+
 static int create_file(struct stapvm_procfs *procfs, u32 index)
 {
 	struct proc_file *file = &procfs->files[index];
@@ -262,7 +282,8 @@ static int create_directory(struct stapvm_procfs *procfs)
 	char name[MAX_PATH_BYTES];
 
 	if (!session->name_length || session->name_length >= sizeof(name) ||
-	    memchr(session->name, '/', session->name_length) || session->name[0] == '.')
+	    memchr(session->name, '/', session->name_length) ||
+	    memchr(session->name, 0, session->name_length) || session->name[0] == '.')
 		return -EINVAL;
 	list_for_each_entry(other, &tree, others) {
 		if (other->session->name_length == session->name_length &&
@@ -341,6 +362,8 @@ int stapvm_procfs_attach_all(struct stapvm_session *session, u32 *failed)
 		*failed = i;
 		error = serve(procfs, attachment);
 	}
+	if (!error && has_file_for_directory(procfs))
+		error = -ENOTDIR;
 	return error ?: create_tree(procfs);
 }
 

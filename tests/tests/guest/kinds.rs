@@ -19,6 +19,7 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("kinds::maxactive", maxactive),
     ("kinds::input", input),
     ("kinds::packets_are_dropped", packets_are_dropped),
+    ("kinds::files_are_no_folders", files_are_no_folders),
     ("kinds::listing_and_refusals", refusals),
 ];
 
@@ -62,6 +63,24 @@ fn packets_are_dropped(guest: &mut Guest) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// The kernel would warn of a name that is to be both.
+fn files_are_no_folders(guest: &mut Guest) -> Result<(), String> {
+    for (one, other) in [("a", "a/b"), ("a/b/c", "a/b")] {
+        let script = format!(
+            "probe procfs(\"{one}\").read {{ $value = \"\" }} probe procfs(\"{other}\").read {{ $value = \"\" }}"
+        );
+        let outcome = Run::script(&script).run(guest)?;
+        if outcome.status == 0 || !outcome.stderr.contains("ENOTDIR") {
+            return Err(format!("{script}: {outcome:?}"));
+        }
+    }
+    Run::script(
+        r#"probe procfs("a/b").read { $value = "one\n" } probe procfs("ab/c").read { $value = "two\n" }"#,
+    )
+    .command("cat /proc/systemtap/*/a/b /proc/systemtap/*/ab/c")
+    .prints(guest, "one\ntwo\n")
 }
 
 fn module_functions(guest: &mut Guest) -> Result<(), String> {
