@@ -94,7 +94,21 @@ fn callees(guest: &mut Guest) -> Result<(), String> {
         probe end { printf("%d %d %d %d\n", from_symbols, all, inlined, any) }"#,
     )
     .command("echo symbols 10 >/proc/stapvm_test")
-    .prints(guest, "70 11 10 10\n")
+    .prints(guest, "70 11 10 10\n")?;
+    // Calls of its own, one inlined and one not; those of its callees cannot be told.
+    let callees = |depth| {
+        format!(
+            r#"global n probe module("stapvm_test").function("stapvm_test_symbols").callees({depth}) {{ n++ }}
+            probe end {{ println(n) }}"#
+        )
+    };
+    Run::script(&callees(1)).command("echo symbols 10 >/proc/stapvm_test").prints(guest, "20\n")?;
+    let outcome = Run::script(&callees(2)).run(guest)?;
+    let told = "callees of callees cannot be told from other calls: only .callees and .callees(1)";
+    if outcome.status == 0 || !outcome.stderr.contains(told) {
+        return Err(format!("callees(2) should be refused: {outcome:?}"));
+    }
+    Ok(())
 }
 
 /// What the function returns and was called with, which no type of the module tells.
