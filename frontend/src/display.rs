@@ -46,6 +46,7 @@ pub(crate) fn add(program: &mut Program, script_files: &[FileId]) -> Vec<Diagnos
             attach: AttachSpec::End { order: 0 },
             optional: false,
             text: "end".to_owned(),
+            alias: None,
             bodies: vec![Rc::new(body)],
             condition: None,
             scope: Scope::default(),

@@ -7,11 +7,11 @@ pub(crate) mod points;
 mod prune;
 pub(crate) mod variables;
 
-use crate::Request;
 use crate::library::{Library, Reader, used_variables, variables_in};
 use crate::names::similar;
 use crate::program::{Function, Global, Keeping, Probe, Program, Scope, Type};
-use crate::syscalls::Wanted;
+use crate::syscalls::{Syscall, Wanted};
+use crate::{Request, Unread};
 use frontend_syntax::ast::{
     self, AliasKind, ExpressionKind, Item, Literal, ProbePoint, Statement, StatementKind,
 };
@@ -408,6 +408,9 @@ impl Pass<'_, '_, '_> {
         if let Some(condition) = &frame.condition {
             variables_in(condition, &mut wanted);
         }
+        if self.request.unread == Unread::Kept {
+            wanted.extend(found.iter().filter_map(|point| point.call).flat_map(Syscall::variables));
+        }
         let taken = self.program.globals.iter().map(|global| global.name.clone()).collect();
         let wanted = Wanted { names: &wanted, taken: &taken };
         let texts: Vec<String> = found
@@ -454,6 +457,7 @@ impl Pass<'_, '_, '_> {
             attach: found.attach,
             optional: frame.optional || found.optional,
             text: found.text,
+            alias: frame.name.clone(),
             bodies,
             condition: frame.condition.clone(),
             scope: Scope::default(),
@@ -468,6 +472,10 @@ impl Pass<'_, '_, '_> {
         frame: &Frame,
         body: &Rc<ast::Block>,
     ) -> (Vec<Rc<ast::Block>>, Vec<Rc<ast::Block>>) {
+        if self.request.unread == Unread::Kept {
+            let blocks = |list: &[Wrapping]| list.iter().map(|w| Rc::clone(&w.block)).collect();
+            return (blocks(&frame.before), blocks(&frame.after));
+        }
         let all = || frame.before.iter().chain(&frame.after);
         let mut read = (*self.variables_of(body)).clone();
         if let Some(condition) = &frame.condition {

@@ -17,6 +17,7 @@ mod display;
 mod elaborate;
 mod format_string;
 mod library;
+mod listed;
 mod lower;
 mod names;
 mod optimize;
@@ -33,6 +34,7 @@ use frontend_syntax::{
 };
 use library::{Library, Reader};
 pub use library::{LibraryFile, embedded_files, listing};
+pub use listed::{ListedPoint, listed_points, listed_variables};
 use std::collections::BTreeSet;
 use vm_spec::blob::{Blob, Meta, RuntimeLimits};
 use vm_spec::build::Limits;
@@ -64,10 +66,21 @@ pub struct Request<'a> {
     pub display_globals: bool,
     /// Drop what has no effect (off by `-u`).
     pub optimize: bool,
+    /// Whether what library aliases compute and nobody reads is left out.
+    pub unread: Unread,
     /// Types of the kernel at hand; `None` if nobody knows them.
     pub types: Option<&'a Types>,
     /// The kernel that the preprocessor's conditions ask about.
     pub environment: &'a dyn Environment,
+}
+
+/// What becomes of variables of library aliases that no handler reads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unread {
+    /// They cost nothing.
+    Dropped,
+    /// They are there to be listed.
+    Kept,
 }
 
 impl<'a> Request<'a> {
@@ -85,6 +98,7 @@ impl<'a> Request<'a> {
             library: &[],
             display_globals: true,
             optimize: true,
+            unread: Unread::Dropped,
             types: None,
             environment,
         }

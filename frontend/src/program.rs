@@ -82,6 +82,8 @@ pub(crate) struct Probe {
     pub(crate) optional: bool,
     /// The probe point as text.
     pub(crate) text: String,
+    /// The alias that the script names, as text, wildcards resolved.
+    pub(crate) alias: Option<Rc<str>>,
     /// Prologues, the body, epilogues.
     pub(crate) bodies: Vec<Rc<ast::Block>>,
     pub(crate) condition: Option<Rc<ast::Expression>>,

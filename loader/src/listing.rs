@@ -3,8 +3,11 @@
 //! handlers can look at. They come from the kernel's types; files, lines and what else only
 //! debug symbols tell comes from those, where they are installed.
 
+mod resolved;
+
 use debuginfo::dwarf::{CodePoint, DebugError, FunctionPattern};
 use debuginfo::{Function, Place, Shape, Types, TypesError};
+use frontend::LibraryFile;
 use frontend_syntax::ast::{Item, Literal, ProbePoint};
 use frontend_syntax::preprocess::glob;
 use frontend_syntax::{Environment, ParseOptions, SourceMap, parse};
@@ -27,12 +30,9 @@ pub enum ListError {
     /// It is no probe point.
     #[error("'{0}' is not a probe point")]
     Syntax(String),
-    /// Points of this kind are not listed.
-    #[error(
-        "points of {0} cannot be listed: functions, statements and tracepoints of the kernel and \
-         functions and statements of modules can"
-    )]
-    Kind(String),
+    /// The compiler does not know such points; its errors, as it shows them.
+    #[error("{0}")]
+    Unknown(String),
     /// Debug symbols do not tell of it, or are not there.
     #[error("{0}")]
     Symbols(String),
@@ -50,17 +50,25 @@ pub fn list(
     detail: Detail,
     types: &Types,
     environment: &dyn Environment,
+    library: &[LibraryFile],
 ) -> Result<Vec<String>, ListError> {
     let mut lines = Vec::new();
-    for point in points(pattern, environment)? {
-        lines.extend(one(&point, detail, types)?);
+    for (point, text) in points(pattern, environment)? {
+        lines.extend(match one(&point, detail, types)? {
+            Some(found) => found,
+            None => resolved::lines(&text, detail, types, environment, library)?,
+        });
     }
     lines.sort_unstable();
     lines.dedup();
     Ok(lines)
 }
 
-fn points(pattern: &str, environment: &dyn Environment) -> Result<Vec<ProbePoint>, ListError> {
+/// The points of a list of such, each with its text.
+fn points(
+    pattern: &str,
+    environment: &dyn Environment,
+) -> Result<Vec<(ProbePoint, String)>, ListError> {
     let mut map = SourceMap::new();
     let file = map.add("<pattern>", format!("probe {pattern} {{}}").as_bytes());
     let parsed = parse(&map, file, &ParseOptions { arguments: &[], environment, guru: false });
@@ -69,7 +77,17 @@ fn points(pattern: &str, environment: &dyn Environment) -> Result<Vec<ProbePoint
         return Err(syntax());
     }
     match parsed.script.items.into_iter().next() {
-        Some(Item::Probe(probe)) => Ok(probe.points),
+        Some(Item::Probe(probe)) => {
+            let text = |point: &ProbePoint| map.text(point.span).to_owned();
+            Ok(probe
+                .points
+                .into_iter()
+                .map(|point| {
+                    let text = text(&point);
+                    (point, text)
+                })
+                .collect())
+        }
         _ => Err(syntax()),
     }
 }
@@ -81,10 +99,15 @@ fn argument(point: &ProbePoint, component: usize) -> Option<String> {
     }
 }
 
-fn one(point: &ProbePoint, detail: Detail, types: &Types) -> Result<Vec<String>, ListError> {
+/// Points in the kernel's code, which its types tell; nothing for those of other kinds.
+fn one(
+    point: &ProbePoint,
+    detail: Detail,
+    types: &Types,
+) -> Result<Option<Vec<String>>, ListError> {
     let name = |n: usize| point.components.get(n).map_or("", |c| c.name.text.as_str());
     let rest: Vec<&str> = point.components.iter().skip(2).map(|c| c.name.text.as_str()).collect();
-    match (name(0), name(1), rest.as_slice(), argument(point, 1)) {
+    let lines = match (name(0), name(1), rest.as_slice(), argument(point, 1)) {
         ("kernel" | "module", "statement", ..)
         | ("kernel" | "module", "function", ["inline" | "label" | "callee" | "callees", ..], _) => {
             let found = frontend::code_points(point, types).map_err(ListError::Symbols)?;
@@ -95,7 +118,7 @@ fn one(point: &ProbePoint, detail: Detail, types: &Types) -> Result<Vec<String>,
             if rest.is_empty() || rest == ["call"] {
                 let found = with_symbols(module.as_deref(), &pattern, &rest, detail, types)?;
                 if let Some(lines) = found {
-                    return Ok(lines);
+                    return Ok(Some(lines));
                 }
             }
             let suffix = rest.first().map_or(String::new(), |word| format!(".{word}"));
@@ -104,8 +127,9 @@ fn one(point: &ProbePoint, detail: Detail, types: &Types) -> Result<Vec<String>,
         ("kernel", "trace" | "tracepoint", [], Some(pattern)) => {
             tracepoints(&pattern, detail, types)
         }
-        (first, ..) => Err(ListError::Kind(first.to_owned())),
-    }
+        _ => return Ok(None),
+    };
+    lines.map(Some)
 }
 
 fn functions(

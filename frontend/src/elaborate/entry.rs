@@ -37,6 +37,7 @@ impl Pass<'_, '_, '_> {
             attach: found.attach.clone(),
             optional: true,
             text: found.text.trim_end_matches(".return").to_owned(),
+            alias: None,
             bodies: vec![Rc::clone(&kept.entry)],
             condition: None,
             scope: Scope::default(),

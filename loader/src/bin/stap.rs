@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! `stap`: compiles a script and runs it.
 
-use frontend::Request;
+use frontend::{Request, Unread};
 use loader::compile::{
     Compiled, PassFailed, Stopwatch, TargetKernel, Wanted, compile, running_release,
 };
-use loader::listing::{Detail, list};
+use loader::listing::{Detail, ListError, list};
 use loader::options::plan::{Here, Plan, Source};
 use loader::options::stap::{Instead, Runtime, Stap, TABLE};
 use loader::options::{Mode, OptionError};
@@ -143,8 +143,15 @@ fn flight_recorder(error: impl std::fmt::Display) -> Problem {
 fn listed(pattern: &str, detail: Detail, plan: &Plan) -> Result<ExitCode, Problem> {
     let kernel = TargetKernel::new(&plan.release, &plan.language);
     let types = plan.types.clone().types();
-    let lines = list(pattern, detail, &types, &kernel);
-    let lines = lines.map_err(|error| Problem::Other(error.to_string()))?;
+    let library = loader::library::read(&plan.libraries).map_err(Problem::Other)?;
+    let lines = match list(pattern, detail, &types, &kernel, &library) {
+        // The compiler's own words need no introduction.
+        Err(ListError::Unknown(errors)) => {
+            eprintln!("{errors}");
+            return Ok(ExitCode::FAILURE);
+        }
+        lines => lines.map_err(|error| Problem::Other(error.to_string()))?,
+    };
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
     // A reader that has gone away has seen enough.
     let _ = std::io::stdout().write_all(text.as_bytes());
@@ -224,6 +231,7 @@ fn compiled(plan: &Plan, name: &str, bytes: &[u8]) -> Result<Option<Blob>, Probl
         library: &library,
         display_globals: !plan.no_global_display,
         optimize: !plan.unoptimized,
+        unread: Unread::Dropped,
         types: Some(&types),
         environment: &kernel,
     };

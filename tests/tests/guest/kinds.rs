@@ -20,7 +20,7 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("kinds::input", input),
     ("kinds::packets_are_dropped", packets_are_dropped),
     ("kinds::files_are_no_folders", files_are_no_folders),
-    ("kinds::listing_and_refusals", refusals),
+    ("kinds::listing_and_refusals", listing_and_refusals),
 ];
 
 /// `$verdict` decides about a packet in guru mode, and only there; a handler that fails has
@@ -243,6 +243,42 @@ fn input(guest: &mut Guest) -> Result<(), String> {
 }
 
 /// Points that are not there, and what is said of them.
+fn listing_and_refusals(guest: &mut Guest) -> Result<(), String> {
+    listing(guest)?;
+    refusals(guest)
+}
+
+/// A pattern of each kind with some of the lines that it stands for.
+fn listing(guest: &mut Guest) -> Result<(), String> {
+    for (options, wanted) in [
+        ("-l begin", &["begin"][..]),
+        ("-l 'timer.s(1)'", &["timer.s(1)"]),
+        ("-l 'timer.p*'", &["timer.profile"]),
+        ("-l 'perf.sw.page_faults'", &["perf.sw.page_faults"]),
+        ("-l 'kernel.data(\"jiffies\").write'", &["kernel.data(\"jiffies\").write"]),
+        ("-l 'procfs(\"f\").read'", &["procfs(\"f\").read"]),
+        ("-l 'kernel.function(\"vfs_re*\")'", &["kernel.function(\"vfs_read\")"]),
+        ("-l 'kernel.trace(\"sched_sw*\")'", &["kernel.trace(\"sched:sched_switch\")"]),
+        ("-l 'vfs.*'", &["vfs.read", "vfs.write"]),
+        ("-l 'syscall.open*.return'", &["syscall.open.return", "syscall.openat.return"]),
+        ("-l 'syscall.mmap*,syscall.mmap2'", &["syscall.mmap", "syscall.mmap2"]),
+        ("-L syscall.close", &["syscall.close name:string fd:long argstr:string"]),
+        ("-L vfs.read.return", &["vfs.read.return", "name:string", "retstr:string", "$return:"]),
+    ] {
+        let outcome = sh(guest, &format!("stap {options}"))?;
+        let lacks = |text: &&str| !outcome.stdout.contains(text);
+        if outcome.status != 0 || wanted.iter().any(lacks) {
+            return Err(format!("{options} should list {wanted:?}: {outcome:?}"));
+        }
+    }
+    // What is not there is not listed.
+    let other = sh(guest, "stap -l 'kernel.function(\"no_such_function\")'; stap -l 'nothing.*'")?;
+    if other.status == 0 || !other.stdout.is_empty() {
+        return Err(format!("these are not here: {other:?}"));
+    }
+    Ok(())
+}
+
 fn refusals(guest: &mut Guest) -> Result<(), String> {
     for (point, wanted) in [
         ("kernel.function(\"no_such_function\")", "no match for kernel.function"),
