@@ -12,7 +12,12 @@ impl Pass<'_> {
     /// [`crate::target`] has left nothing of those that it knows but operations.
     pub(super) fn target(&mut self, e: &Expression, want: Want, body: &Body) -> Known {
         let ExpressionKind::Resolved { id, operands } = &e.kind else {
-            let message = "this operator is not supported by this version";
+            let message = match &e.kind {
+                ExpressionKind::Perf(_) => {
+                    "@perf is for probes within programs, which are not there yet"
+                }
+                _ => "this operator is not supported by this version",
+            };
             self.error(Diagnostic::semantic(message, e.span));
             return want.known(e.span);
         };

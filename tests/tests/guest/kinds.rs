@@ -292,6 +292,15 @@ fn refusals(guest: &mut Guest) -> Result<(), String> {
             "kernel.function(\"vfs_read\").inline",
             "inlined functions, statements by line, labels and callees need debug symbols: no debug symbols of the running kernel are here: install the package linux-image-",
         ),
+        (
+            "perf.type(1).config(0).counter(\"clock\")",
+            "counters are read by probes within programs (@perf), which are not there yet",
+        ),
+        ("perf.type(1).config(0).process(\"/bin/ls\")", "user-space probes are not there yet"),
+        (
+            "kernel.function(\"vfs_read\") { println(@perf(\"clock\")) } probe never",
+            "@perf is for probes within programs, which are not there yet",
+        ),
         ("netfilter.hook(\"NF_X\").pf(\"NFPROTO_IPV4\")", "unknown hook 'NF_X' of NFPROTO_IPV4"),
         ("timer.s(0)", "interval value out of range (1, 86400)"),
     ] {

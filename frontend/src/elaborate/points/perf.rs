@@ -37,6 +37,10 @@ const SOFTWARE_NAMES: [&str; 9] = [
     "emulation_faults",
 ];
 
+/// Why there are no counters to be read.
+const READ_WITHIN_PROGRAMS: &str =
+    "counters are read by probes within programs (@perf), which are not there yet";
+
 pub(super) fn perf(point: &Arguments<'_>) -> Points {
     point.plain(0)?;
     let (kind, config) = match point.name(1) {
@@ -54,9 +58,9 @@ pub(super) fn perf(point: &Arguments<'_>) -> Points {
         "" => Sampling::Period(DEFAULT_PERIOD),
         "sample" => Sampling::Period(point.number_within(3, range, "sample period")? as u64),
         "hz" => Sampling::Frequency(point.number_within(3, range, "frequency")? as u64),
-        "process" | "counter" => {
-            return Err(Unresolved::new(3, "user-space probes are not there yet"));
-        }
+        "process" => return Err(Unresolved::new(3, "user-space probes are not there yet")),
+        // Its handler never runs: only probes within programs read it.
+        "counter" => return Err(Unresolved::new(3, READ_WITHIN_PROGRAMS)),
         _ => return Err(point.unknown(3)),
     };
     point.end(4)?;
