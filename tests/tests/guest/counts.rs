@@ -9,6 +9,7 @@ use tests::guest::{Guest, Outcome};
 pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("counts::globals_are_exact", globals_are_exact),
     ("counts::skipped_for_locks", skipped_for_locks),
+    ("counts::too_many_skipped_end_the_session", too_many_skipped),
     ("counts::readers_and_writers", readers_and_writers),
     ("counts::records_are_exact", records_are_exact),
     ("counts::records_are_lost_and_counted", records_are_lost_and_counted),
@@ -99,6 +100,26 @@ fn skipped_for_locks(guest: &mut Guest) -> Result<(), String> {
         .is_some_and(|text| text.contains("lock timeout"));
     if lock == 0 || handled + lock != TOTAL || !named {
         return Err(format!("hits should be skipped for the lock, by its name: {outcome:?}"));
+    }
+    Ok(())
+}
+
+/// Beyond MAXSKIPPED the session ends with SystemTap's words, and its error probes run.
+fn too_many_skipped(guest: &mut Guest) -> Result<(), String> {
+    load_test_module(guest)?;
+    let slow = COUNTING.replace("n++\n", "n++\n for (i = 0; i < 100; i++) same[0] = same[0];\n")
+        + "probe error { println(\"error probe\") }";
+    let outcome = Run::script(&slow)
+        .options("-DSTP_NO_OVERLOAD -DMAXSKIPPED=0 -DMAXTRYLOCK=1 -DTRYLOCKDELAY=1")
+        .command(HITS)
+        .run(guest)?;
+    let said = "ERROR: Skipped too many probes, check MAXSKIPPED or try again with stap -t for \
+                more details.";
+    if outcome.status != 1
+        || !outcome.stderr.contains(said)
+        || !outcome.stdout.contains("error probe\n")
+    {
+        return Err(format!("the session should end: {outcome:?}"));
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! `tests/language/constructs.txt`: which case shows which construct of the language.
+//! `tests/language/constructs.txt`: which case shows which construct of the language. What only a
+//! kernel can show has a guest test, by its name with `::`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -24,6 +25,12 @@ pub(crate) fn check(cases: &[String]) -> Result<(), String> {
             wrong.push(format!("no case for: {construct}"));
         }
         for name in names {
+            if name.contains("::") {
+                if !is_guest_test(name)? {
+                    wrong.push(format!("no such guest test: {name} ({construct})"));
+                }
+                continue;
+            }
             used.insert(name);
             if !known.contains(name) {
                 wrong.push(format!("no such case: {name} ({construct})"));
@@ -35,4 +42,20 @@ pub(crate) fn check(cases: &[String]) -> Result<(), String> {
         wrong.push("the table is empty".to_owned());
     }
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+}
+
+/// Is there such a golden script, or such a row of the guest tests?
+fn is_guest_test(name: &str) -> Result<bool, String> {
+    let failed = |error: std::io::Error| error.to_string();
+    if let Some(script) = name.strip_prefix("golden::") {
+        return Ok(root().join(format!("tests/golden/{script}.stp")).is_file());
+    }
+    let row = format!("(\"{name}\", ");
+    for entry in fs::read_dir(root().join("tests/tests/guest")).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.is_file() && fs::read_to_string(&path).map_err(failed)?.contains(&row) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
