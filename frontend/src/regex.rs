@@ -3,13 +3,15 @@
 //!
 //! ```text
 //! ere       text                 -> syntax tree of regex-syntax, or what is wrong where
-//! matcher   tree                 -> a minimal automaton: is there a match?
+//! matcher   tree                 -> an automaton: is there a match?
+//! minimize  its rows             -> the same with fewer states
 //! tracker   tree                 -> an automaton with threads: where are its groups?
 //! ```
 //! Both automata become the tables of [`vm_spec::regex`].
 
 mod ere;
 mod matcher;
+mod minimize;
 mod tracker;
 
 #[cfg(test)]

@@ -1,21 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The automaton that says whether an expression matches anywhere in a text.
+//!
+//! A state is the set of places where the expression's automaton may be (the subset
+//! construction). It is made here and not by regex-automata, because no text is read beyond
+//! the first match, which saves most states, and because what it costs has to be bounded.
 
-use super::{RegexError, too_large};
-use regex_automata::dfa::{Automaton, StartKind, dense};
-use regex_automata::nfa::thompson;
+use super::{RegexError, minimize, too_large};
+use regex_automata::nfa::thompson::{Compiler, Config, NFA, State, WhichCaptures};
+use regex_automata::util::look::Look;
 use regex_automata::util::primitives::StateID;
-use regex_automata::util::start::Config;
-use regex_automata::{Anchored, MatchKind};
 use regex_syntax::hir::Hir;
 use std::collections::HashMap;
 use vm_spec::regex::{ACCEPT, DEAD};
 
-/// Bytes that automata may take while they are made.
+/// Bytes whose classes the words begin with.
+pub(super) const BYTES: usize = 256;
+
+/// Bytes that an expression's own automaton may take.
 const SIZE_LIMIT: usize = 4 << 20;
 
-/// Larger automata are not made minimal: that takes time with the square of their size.
-const MINIMIZE_LIMIT: usize = 16 << 10;
+/// Places that may be visited while states are made: about 0.2 s.
+const WORK_LIMIT: usize = 32 << 20;
+
+/// Places that all states together may hold.
+const PLACES_LIMIT: usize = 4 << 20;
+
+/// Words of rows that may be compared while equal states are looked for; an automaton that
+/// would take more is kept as it is.
+const MINIMIZE_LIMIT: usize = 8 << 20;
 
 /// Byte classes and the matcher's rows, as words.
 pub(super) struct Matcher {
@@ -25,78 +37,172 @@ pub(super) struct Matcher {
 }
 
 /// The automaton without order of preference, with a capture's places if wanted.
-pub(super) fn nfa(
-    tree: &Hir,
-    captures: thompson::WhichCaptures,
-) -> Result<thompson::NFA, RegexError> {
-    let config = thompson::Config::new()
-        .utf8(false)
-        .which_captures(captures)
-        .nfa_size_limit(Some(SIZE_LIMIT));
-    let built = thompson::Compiler::new().configure(config).build_from_hir(tree);
+pub(super) fn nfa(tree: &Hir, captures: WhichCaptures) -> Result<NFA, RegexError> {
+    let config =
+        Config::new().utf8(false).which_captures(captures).nfa_size_limit(Some(SIZE_LIMIT));
+    let built = Compiler::new().configure(config).build_from_hir(tree);
     built.map_err(|error| too_large(&error.to_string()))
 }
 
 impl Matcher {
     pub(super) fn build(tree: &Hir) -> Result<Matcher, RegexError> {
-        let nfa = nfa(tree, thompson::WhichCaptures::None)?;
-        let config = dense::Config::new()
-            .match_kind(MatchKind::All)
-            .start_kind(StartKind::Unanchored)
-            .accelerate(false)
-            .dfa_size_limit(Some(SIZE_LIMIT))
-            .determinize_size_limit(Some(SIZE_LIMIT));
-        let build = |config| {
-            let dfa = dense::Builder::new().configure(config).build_from_nfa(&nfa);
-            dfa.map_err(|error| too_large(&error.to_string()))
-        };
-        let dfa = build(config.clone())?;
-        if dfa.memory_usage() > MINIMIZE_LIMIT {
-            return Matcher::of(&dfa);
-        }
-        Matcher::of(&build(config.minimize(true))?)
-    }
-
-    fn of(dfa: &dense::DFA<Vec<u32>>) -> Result<Matcher, RegexError> {
-        let classes = dfa.byte_classes();
+        let nfa = nfa(tree, WhichCaptures::None)?;
+        let classes = nfa.byte_classes();
         let representatives: Vec<u8> =
             classes.representatives(..).filter_map(|unit| unit.as_u8()).collect();
-        let start = dfa.start_state(&Config::new().anchored(Anchored::No));
-        let start = start.map_err(|error| too_large(&error.to_string()))?;
-
+        let mut subsets = Subsets::new(&nfa);
         let mut words: Vec<u16> = (0..=255).map(|byte| u16::from(classes.get(byte))).collect();
-        let mut numbers = HashMap::from([(start, 0u16)]);
-        let mut order = vec![start];
+        let mut matched = subsets.begin(true);
+        subsets.finish(true)?;
         let mut done = 0;
-        while let Some(&state) = order.get(done) {
+        while let Some(state) = subsets.order.get(done).cloned() {
             done += 1;
-            // A match is seen one byte late.
-            let matches =
-                |state: StateID| dfa.is_match_state(dfa.next_state(state, representatives[0]));
-            let accepted = matches(state);
-            for &byte in &representatives {
-                let next = dfa.next_state(state, byte);
-                words.push(if accepted || matches(next) {
-                    ACCEPT
-                } else if dfa.is_dead_state(next) {
-                    DEAD
-                } else {
-                    let number = numbers.len();
-                    let fresh = u16::try_from(number).ok().filter(|n| *n < ACCEPT);
-                    let fresh = fresh.ok_or_else(|| too_large("its automaton has many states"))?;
-                    *numbers.entry(next).or_insert_with(|| {
-                        order.push(next);
-                        fresh
-                    })
-                });
+            if std::mem::take(&mut matched) {
+                words.extend(representatives.iter().map(|_| ACCEPT));
+                words.push(1);
+                continue;
             }
-            let at_end = dfa.is_match_state(dfa.next_eoi_state(state));
-            words.push(u16::from(accepted || at_end));
+            for &byte in &representatives {
+                words.push(subsets.on_byte(&state, byte)?);
+            }
+            words.push(u16::from(subsets.at_end(&state)));
         }
-        Ok(Matcher {
+        let mut matcher = Matcher {
             words,
             class_count: representatives.len() as u16,
-            state_count: order.len() as u16,
-        })
+            state_count: subsets.order.len() as u16,
+        };
+        minimize::minimize(&mut matcher, MINIMIZE_LIMIT);
+        Ok(matcher)
+    }
+}
+
+/// A state: the places that wait for a byte or for the text's end.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Subset {
+    places: Vec<StateID>,
+    /// Nothing of the text has been read.
+    at_start: bool,
+}
+
+struct Subsets<'n> {
+    nfa: &'n NFA,
+    numbers: HashMap<Subset, u16>,
+    order: Vec<Subset>,
+    /// The places of the state in the making.
+    places: Vec<StateID>,
+    /// In which round a place was seen last.
+    seen: Vec<u32>,
+    round: u32,
+    open: Vec<StateID>,
+    work: usize,
+    held: usize,
+}
+
+impl<'n> Subsets<'n> {
+    fn new(nfa: &'n NFA) -> Subsets<'n> {
+        Subsets {
+            nfa,
+            numbers: HashMap::new(),
+            order: Vec::new(),
+            places: Vec::new(),
+            seen: vec![0; nfa.states().len()],
+            round: 0,
+            open: Vec::new(),
+            work: 0,
+            held: 0,
+        }
+    }
+
+    /// A match may begin anywhere. Is there one at once?
+    fn begin(&mut self, at_start: bool) -> bool {
+        self.places.clear();
+        self.round += 1;
+        self.follow(self.nfa.start_anchored(), at_start, false)
+    }
+
+    fn on_byte(&mut self, state: &Subset, byte: u8) -> Result<u16, RegexError> {
+        let mut matched = self.begin(false);
+        for &place in &state.places {
+            if let Some(next) = after(self.nfa, place, byte) {
+                matched |= self.follow(next, false, false);
+            }
+        }
+        self.work += state.places.len() + 1;
+        if self.work > WORK_LIMIT {
+            return Err(too_large("its automaton has many states"));
+        }
+        if matched {
+            return Ok(ACCEPT);
+        }
+        if self.places.is_empty() {
+            return Ok(DEAD);
+        }
+        self.finish(false)
+    }
+
+    fn at_end(&mut self, state: &Subset) -> bool {
+        self.round += 1;
+        let ends = |place: &&StateID| matches!(self.nfa.state(**place), State::Look { .. });
+        let ends: Vec<StateID> = state.places.iter().filter(ends).copied().collect();
+        ends.into_iter()
+            .fold(false, |matched, place| self.follow(place, state.at_start, true) || matched)
+    }
+
+    /// The number of the state that was made, which is new or has been seen.
+    fn finish(&mut self, at_start: bool) -> Result<u16, RegexError> {
+        self.places.sort_unstable();
+        let subset = Subset { places: self.places.clone(), at_start };
+        if let Some(&number) = self.numbers.get(&subset) {
+            return Ok(number);
+        }
+        let number = u16::try_from(self.order.len()).ok().filter(|n| *n < ACCEPT);
+        self.held += subset.places.len();
+        let number = number.filter(|_| self.held <= PLACES_LIMIT);
+        let number = number.ok_or_else(|| too_large("its automaton has many states"))?;
+        self.numbers.insert(subset.clone(), number);
+        self.order.push(subset);
+        Ok(number)
+    }
+
+    /// Goes from a place to all that can be reached without a byte. Is the match among them?
+    fn follow(&mut self, from: StateID, at_start: bool, at_end: bool) -> bool {
+        let mut matched = false;
+        self.open.push(from);
+        while let Some(place) = self.open.pop() {
+            if std::mem::replace(&mut self.seen[place], self.round) == self.round {
+                continue;
+            }
+            self.work += 1;
+            match self.nfa.state(place) {
+                State::ByteRange { .. } | State::Sparse(_) | State::Dense(_) => {
+                    self.places.push(place);
+                }
+                State::Look { look: Look::Start, next } => {
+                    if at_start {
+                        self.open.push(*next);
+                    }
+                }
+                State::Look { next, .. } if at_end => self.open.push(*next),
+                // The end of the text is known only when it is there.
+                State::Look { .. } => self.places.push(place),
+                State::Union { alternates } => self.open.extend(alternates.iter().copied()),
+                State::BinaryUnion { alt1, alt2 } => self.open.extend([*alt1, *alt2]),
+                State::Capture { next, .. } => self.open.push(*next),
+                State::Match { .. } => matched = true,
+                State::Fail => {}
+            }
+        }
+        matched
+    }
+}
+
+/// Where a byte leads from a place.
+pub(super) fn after(nfa: &NFA, place: StateID, byte: u8) -> Option<StateID> {
+    match nfa.state(place) {
+        State::ByteRange { trans } => trans.matches_byte(byte).then_some(trans.next),
+        State::Sparse(transitions) => transitions.matches_byte(byte),
+        State::Dense(transitions) => transitions.matches_byte(byte),
+        _ => None,
     }
 }

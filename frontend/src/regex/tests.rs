@@ -4,6 +4,7 @@
 use super::{Groups, Regex};
 use proptest::prelude::*;
 use regex::bytes;
+use std::time::Duration;
 use vm_spec::build::{Builder, FunctionSpec, Limits, ProbeSpec};
 use vm_spec::ids::RegexId;
 use vm_spec::isa::asm;
@@ -78,6 +79,40 @@ fn too_large_expressions_are_refused() {
         let error = compile(pattern).unwrap_err().to_string();
         assert!(error.contains("too large"), "{error}");
     }
+}
+
+/// Whatever the expression, it compiles or is refused in half a second of this thread's time;
+/// these are of the kinds that take longest: long automata, many states, many empty places,
+/// many ways to match at a time.
+#[test]
+fn no_expression_takes_long() {
+    let nested = (0..60).fold("a".to_owned(), |inner, _| format!("({inner}|)*"));
+    for pattern in [
+        "((.[[:alnum:]][a-m][a-z0-9](.|[a-z0-9]|l))*|[a-z0-9].([a-m])?|i|(((.){9,})*|m|([^k]){9}|.))",
+        "(ABCDEFGHIJKLMNOPQRSTUVWXYZ){1,900}",
+        "(([^k]){2,3}){20}[[:alnum:]][[:alnum:]](p[^k]|((.|[a-z0-9])|i[^k]e))",
+        "(abc|.*d){50}",
+        "(a?){1000}x.{12}",
+        "x.{300}",
+        &format!("{nested}b.{{14}}"),
+        &format!("({})*a.{{12}}", "()|".repeat(5000)),
+    ] {
+        for groups in [Groups::Wanted, Groups::Unwanted] {
+            let start = thread_time();
+            let _ = Regex::parse(pattern.as_bytes()).unwrap().compile(groups);
+            let taken = thread_time() - start;
+            assert!(taken < LONGEST, "{taken:?} for {groups:?} of {pattern:.60}");
+        }
+    }
+}
+
+/// Tests are built without optimisation.
+const LONGEST: Duration = Duration::from_millis(if cfg!(debug_assertions) { 5000 } else { 500 });
+
+/// How long this thread has been on a CPU; other threads and processes do not count.
+fn thread_time() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
 }
 
 #[test]

@@ -8,7 +8,7 @@
 //! match is preferred to a shorter, and between two ways to the same match the one whose
 //! earlier parts are the longer.
 
-use super::matcher::nfa;
+use super::matcher::{BYTES, after, nfa};
 use super::{RegexError, too_large};
 use regex_automata::nfa::thompson::{NFA, State, WhichCaptures};
 use regex_automata::util::look::Look;
@@ -18,8 +18,6 @@ use std::collections::HashMap;
 use vm_spec::build::RegexSpec;
 use vm_spec::regex::{FRESH, MAX_GROUPS, MAX_THREAD_SLOTS, NO_STEP, NO_THREAD};
 
-/// Bytes whose classes the matcher's words begin with.
-const BYTES: usize = 256;
 /// Most words of the steps; they are named by 16 bits.
 const MAX_STEP_WORDS: usize = u16::MAX as usize;
 
@@ -285,15 +283,5 @@ impl Step {
                 State::Fail => {}
             }
         }
-    }
-}
-
-/// Where a byte leads from a place.
-fn after(nfa: &NFA, place: StateID, byte: u8) -> Option<StateID> {
-    match nfa.state(place) {
-        State::ByteRange { trans } => trans.matches_byte(byte).then_some(trans.next),
-        State::Sparse(transitions) => transitions.matches_byte(byte),
-        State::Dense(transitions) => transitions.matches_byte(byte),
-        _ => None,
     }
 }

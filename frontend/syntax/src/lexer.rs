@@ -238,14 +238,15 @@ impl Lexer<'_> {
         self.skip(1);
         let mut text = Vec::new();
         loop {
-            let Some(byte) = self.peek(0).filter(|byte| *byte != b'\n') else {
+            // A NUL ends the text for SystemTap; no string could hold it.
+            let Some(byte) = self.peek(0).filter(|byte| !matches!(byte, b'\n' | 0)) else {
                 return TokenKind::Junk(Junk::OpenString);
             };
             self.skip(1);
             match byte {
                 b'"' => return TokenKind::Text(text.into_boxed_slice()),
                 b'\\' => {
-                    let Some(next) = self.peek(0) else {
+                    let Some(next) = self.peek(0).filter(|next| *next != 0) else {
                         return TokenKind::Junk(Junk::OpenString);
                     };
                     self.skip(1);
@@ -432,6 +433,8 @@ mod tests {
         assert_eq!(kinds(r#""a\n\x41\101\q\"""#), [text(br#"a\n\x41\101q\""#)]);
         assert_eq!(unescape(br#"a\n\x41\101\"\\\0"#), b"a\nAA\"\\");
         assert_eq!(kinds("\"abc\n"), [TokenKind::Junk(Junk::OpenString)]);
+        assert_eq!(kinds("\"abc\0")[0], TokenKind::Junk(Junk::OpenString));
+        assert_eq!(kinds("\"abc\\\0")[0], TokenKind::Junk(Junk::OpenString));
     }
 
     #[test]
