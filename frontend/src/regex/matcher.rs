@@ -145,8 +145,7 @@ impl<'n> Subsets<'n> {
         self.round += 1;
         let ends = |place: &&StateID| matches!(self.nfa.state(**place), State::Look { .. });
         let ends: Vec<StateID> = state.places.iter().filter(ends).copied().collect();
-        ends.into_iter()
-            .fold(false, |matched, place| self.follow(place, state.at_start, true) || matched)
+        ends.into_iter().any(|place| self.follow(place, state.at_start, true))
     }
 
     /// The number of the state that was made, which is new or has been seen.
