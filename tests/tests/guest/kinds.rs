@@ -5,6 +5,7 @@
 use crate::Check;
 use crate::script::{Run, load_test_module, sh};
 use tests::guest::Guest;
+use vm_spec::blob::Blob;
 
 /// The tests by name.
 pub(crate) const CHECKS: &[(&str, Check)] = &[
@@ -20,6 +21,7 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("kinds::input", input),
     ("kinds::packets_are_dropped", packets_are_dropped),
     ("kinds::files_are_no_folders", files_are_no_folders),
+    ("kinds::names_have_no_nul", names_have_no_nul),
     ("kinds::listing_and_refusals", listing_and_refusals),
 ];
 
@@ -61,6 +63,29 @@ fn packets_are_dropped(guest: &mut Guest) -> Result<(), String> {
         if outcome.status == 0 || !outcome.stderr.contains(said) {
             return Err(format!("{script}: {outcome:?}"));
         }
+    }
+    Ok(())
+}
+
+/// The kernel would take the name of a folder of /proc up to the NUL, and warn of the second.
+fn names_have_no_nul(guest: &mut Guest) -> Result<(), String> {
+    let script = "probe procfs(\"a\").read { $value = \"\" } probe begin { println(\"on\") }";
+    let outcome =
+        sh(guest, &format!("cd /tmp && stap -p4 -m nul -e '{script}' && od -An -v -tx1 nul.sbc"))?;
+    let byte = |word: &str| u8::from_str_radix(word, 16).map_err(|error| error.to_string());
+    let words = outcome.stdout.split_whitespace().skip(1);
+    let bytes: Vec<u8> = words.map(byte).collect::<Result<_, _>>()?;
+    let mut blob = Blob::decode(&bytes).map_err(|error| error.to_string())?;
+    blob.meta.name.push_str("\0x");
+    let bytes = blob.encode().map_err(|error| error.to_string())?;
+    guest.write_file("/tmp/nul-x.sbc", &bytes).map_err(|error| error.to_string())?;
+    let outcome = sh(
+        guest,
+        "cd /tmp; staprun nul.sbc >on & p=$!; until grep -q on on; do usleep 20000; done
+         staprun nul-x.sbc; echo $?; kill -INT $p; wait $p; echo $?",
+    )?;
+    if outcome.stdout != "1\n0\n" || !outcome.stderr.contains("EINVAL") {
+        return Err(format!("a name with a NUL: {outcome:?}"));
     }
     Ok(())
 }
