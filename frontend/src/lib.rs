@@ -36,7 +36,7 @@ use library::{Library, Reader};
 pub use library::{LibraryFile, embedded_files, listing};
 pub use listed::{ListedPoint, listed_points, listed_variables};
 use std::collections::BTreeSet;
-use vm_spec::blob::{Blob, Meta, RuntimeLimits};
+use vm_spec::blob::{Blob, HistogramStyle, Meta, RuntimeLimits};
 use vm_spec::build::Limits;
 use vm_spec::limits::{MAX_CALL_DEPTH, MAX_STRING_LENGTH};
 use vm_spec::verify::verify;
@@ -355,6 +355,7 @@ impl<'a> Compiler<'a> {
             script: self.request.name.to_owned(),
             producer: concat!("stapvm ", env!("CARGO_PKG_VERSION")).to_owned(),
             limits: runtime_limits(&self.request),
+            histograms: histogram_style(&self.request),
             bulk: false,
         };
         let relocations = analyzed.0.targets.relocations.clone();
@@ -370,6 +371,23 @@ impl<'a> Compiler<'a> {
             self.diagnostics.push(Diagnostic::warning(message, nowhere));
         }
         wanted.clamp(1, most)
+    }
+}
+
+/// The look of histograms, as `-D HIST_WIDTH` and `HIST_ELISION` set it.
+fn histogram_style(request: &Request<'_>) -> HistogramStyle {
+    let given = |name: &str| {
+        let found = request.defines.iter().rev().find(|(key, _)| key == name);
+        found.and_then(|(_, value)| value.parse::<i64>().ok())
+    };
+    let default = HistogramStyle::default();
+    let bounded = |n: i64| u16::try_from(n.max(0)).unwrap_or(u16::MAX);
+    HistogramStyle {
+        width: given("HIST_WIDTH").map_or(default.width, |n| bounded(n.max(1))),
+        kept: match given("HIST_ELISION") {
+            Some(n) => (n >= 0).then(|| bounded(n)),
+            None => default.kept,
+        },
     }
 }
 

@@ -2,14 +2,13 @@
 //! Histograms as text, in the layout that SystemTap prints.
 
 use std::fmt::Write;
+use vm_spec::blob::HistogramStyle;
 use vm_spec::image::{HistogramKind, MapRecord};
 
-/// Columns of the longest bar.
-const WIDTH: i64 = 50;
 /// Bucket 64 of a logarithmic histogram counts zeros; those above it powers of two.
 const LOG_ZERO: i64 = 64;
-/// Empty buckets shown on each side of one that is not; what lies between is left out.
-const KEPT: usize = 2;
+/// Empty buckets before the first that is not, and behind the last.
+const FRAME: usize = 2;
 
 /// How the buckets of a histogram are named.
 #[derive(Clone, Copy)]
@@ -49,7 +48,7 @@ impl Scale {
         let mut first = buckets.iter().position(|count| *count > 0)?;
         let mut last = buckets.iter().rposition(|count| *count > 0)?;
         let end = buckets.len() - 1;
-        for _ in 0..KEPT {
+        for _ in 0..FRAME {
             // No negative rows in a logarithmic histogram of positive values.
             if first > 0 && !(matches!(self, Scale::Log) && first as i64 == LOG_ZERO) {
                 first -= 1;
@@ -80,33 +79,40 @@ impl Scale {
 }
 
 /// The text of a histogram; empty if nothing was counted.
-pub fn draw(map: &MapRecord, buckets: &[i64]) -> String {
+pub fn draw(map: &MapRecord, style: HistogramStyle, buckets: &[i64]) -> String {
+    let columns = usize::from(style.width);
+    let longest = i64::from(style.width.max(1));
     let scale = Scale::of(map, buckets.len());
     let Some((first, last)) = scale.rows(buckets) else { return String::new() };
     let most = buckets.iter().copied().max().unwrap_or(0);
-    let unit = if most <= WIDTH { 1 } else { most / WIDTH + i64::from(most % WIDTH != 0) };
+    let unit = if most <= longest { 1 } else { most / longest + i64::from(most % longest != 0) };
     let labels = scale.label_width(first, last);
     let counts = most.to_string().len();
 
     let mut out = String::new();
-    let dashes = "-".repeat(WIDTH as usize);
+    let dashes = "-".repeat(columns);
     let _ = writeln!(out, "{:>labels$} |{dashes} count", "value");
     let mut left_out = false;
     for n in first..=last {
-        let near = n.saturating_sub(KEPT).max(first)..=(n + KEPT).min(last);
-        if buckets[near].iter().all(|count| *count == 0) {
+        if style.kept.is_some_and(|kept| is_desert(buckets, n, kept.into(), first, last)) {
             left_out = true;
             continue;
         }
         if std::mem::take(&mut left_out) {
             let _ = writeln!(out, "{:>labels$} ~", "");
         }
-        let bar = "@".repeat((buckets[n] / unit).clamp(0, WIDTH) as usize);
+        let bar = "@".repeat((buckets[n] / unit).clamp(0, longest) as usize);
         let label = scale.label(n);
-        let _ = writeln!(out, "{label:>labels$} |{bar:<50} {:>counts$}", buckets[n]);
+        let _ = writeln!(out, "{label:>labels$} |{bar:<columns$} {:>counts$}", buckets[n]);
     }
     out.push('\n');
     out
+}
+
+/// Are a bucket and so many on each side of it empty?
+fn is_desert(buckets: &[i64], n: usize, kept: usize, first: usize, last: usize) -> bool {
+    let near = n.saturating_sub(kept).max(first)..=(n + kept).min(last);
+    buckets[near].iter().all(|count| *count == 0)
 }
 
 /// The least magnitude that falls into bucket n from the zero bucket.
@@ -129,7 +135,7 @@ mod tests {
         buckets[67] = 3;
         buckets[75] = 200;
         let map = MapRecord { histogram: HistogramKind::Log as u8, ..MapRecord::default() };
-        insta::assert_snapshot!(draw(&map, &buckets));
+        insta::assert_snapshot!(draw(&map, HistogramStyle::default(), &buckets));
     }
 
     #[test]
@@ -141,6 +147,6 @@ mod tests {
             histogram_step: 10,
             ..MapRecord::default()
         };
-        insta::assert_snapshot!(draw(&map, &[0, 4, 5, 0, 1, 0, 0, 2]));
+        insta::assert_snapshot!(draw(&map, HistogramStyle::default(), &[0, 4, 5, 0, 1, 0, 0, 2]));
     }
 }

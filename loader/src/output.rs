@@ -7,6 +7,7 @@ use crate::sink::Output;
 use std::io::{self, Write};
 use std::process::Command;
 use vm_core::format::{Arguments, CallbackSink, format};
+use vm_spec::blob::HistogramStyle;
 use vm_spec::blob::SourceMap;
 use vm_spec::ids::FormatId;
 use vm_spec::image::Image;
@@ -22,6 +23,7 @@ pub struct Printer<'a, W, E> {
     symbols: Kallsyms,
     /// What a format came to; kept for its memory.
     text: Vec<u8>,
+    histograms: HistogramStyle,
     /// Records that were printed.
     pub printed: u64,
     /// The script asked to end.
@@ -35,7 +37,15 @@ impl<'a, W: Output, E: Write> Printer<'a, W, E> {
     pub fn new(image: &'a Image<'a>, source: &'a SourceMap, out: W, err: E) -> Self {
         let symbols = Kallsyms::default();
         let text = Vec::new();
-        Printer { image, source, out, err, symbols, text, printed: 0, exit: false, damaged: 0 }
+        let histograms = HistogramStyle::default();
+        let (printed, exit, damaged) = (0, false, 0);
+        Printer { image, source, out, err, symbols, text, histograms, printed, exit, damaged }
+    }
+
+    /// The same, with histograms that look otherwise.
+    #[must_use]
+    pub fn with_histograms(self, histograms: HistogramStyle) -> Self {
+        Printer { histograms, ..self }
     }
 
     /// Prints a record of a CPU.
@@ -152,7 +162,7 @@ impl<'a, W: Output, E: Write> Printer<'a, W, E> {
             buckets.push(reader.long()?);
         }
         if let Some(map) = self.image.maps.get(usize::from(map)) {
-            self.out.write_all(histogram::draw(map, &buckets).as_bytes())?;
+            self.out.write_all(histogram::draw(map, self.histograms, &buckets).as_bytes())?;
         }
         Ok(())
     }

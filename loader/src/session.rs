@@ -171,7 +171,8 @@ pub fn run(
         ring_bytes: ring_bytes.next_power_of_two().min(MAX_RING_BYTES),
     })?;
     let out = open_output(blob, options)?;
-    let mut printer = Printer::new(image, &blob.source, out, io::stderr());
+    let mut printer =
+        Printer::new(image, &blob.source, out, io::stderr()).with_histograms(blob.meta.histograms);
     let mut merge = Merge::default();
     let before = Instant::now();
     let started = match device.start() {

@@ -64,7 +64,8 @@ pub fn run(blob: &Blob, options: &RunOptions) -> Result<Ended, RunError> {
     let out = open_output(blob, options)?;
     let mut run = UserRun {
         session: Session::new(verified, world)?,
-        printer: Printer::new(&image, &blob.source, out, io::stderr()),
+        printer: Printer::new(&image, &blob.source, out, io::stderr())
+            .with_histograms(blob.meta.histograms),
         blob,
         image: &image,
         state: State::Starting,

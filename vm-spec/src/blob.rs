@@ -256,6 +256,22 @@ impl SourceMap {
     }
 }
 
+/// How histograms are drawn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct HistogramStyle {
+    /// `HIST_WIDTH`: columns of the longest bar.
+    pub width: u16,
+    /// `HIST_ELISION`: empty rows shown on each side of one that is not; what lies between is
+    /// left out. `None`: nothing is.
+    pub kept: Option<u16>,
+}
+
+impl Default for HistogramStyle {
+    fn default() -> Self {
+        HistogramStyle { width: 50, kept: Some(2) }
+    }
+}
+
 /// What else a reader of the blob may want to know.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Meta {
@@ -267,6 +283,8 @@ pub struct Meta {
     pub producer: String,
     /// Limits of a hit.
     pub limits: RuntimeLimits,
+    /// What its histograms look like.
+    pub histograms: HistogramStyle,
     /// Output goes to a file for each CPU (`-b`).
     pub bulk: bool,
 }
