@@ -500,7 +500,7 @@ impl Printer {
                 }
                 Selector::Pretty(depth) => {
                     self.put("->");
-                    self.put(if *depth > 1 { "$$" } else { "$" });
+                    self.put(&"$".repeat(usize::from(*depth)));
                 }
             }
         }

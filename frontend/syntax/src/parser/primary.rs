@@ -200,7 +200,7 @@ impl Parser {
                     selectors.node.push(Selector::Index(index.node));
                 }
                 TokenKind::Target(dollars) if is_pretty(dollars) => {
-                    selectors.node.push(Selector::Pretty(dollars.len() as u8));
+                    selectors.node.push(depth(dollars));
                     self.bump();
                     self.nothing_behind_pretty()?;
                     return Ok(selectors);
@@ -218,7 +218,7 @@ impl Parser {
         let text = text.to_string();
         let span = self.bump();
         if is_pretty(&text) {
-            selectors.push(Selector::Pretty(text.len() as u8));
+            selectors.push(depth(&text));
             self.nothing_behind_pretty()?;
             return Ok(true);
         }
@@ -403,18 +403,18 @@ impl Parser {
     }
 }
 
-/// Is it nothing but one or two dollars?
+/// Nothing but dollars, which stand for all that a value points to.
 fn is_pretty(text: &str) -> bool {
-    text == "$" || text == "$$"
+    !text.is_empty() && text.bytes().all(|byte| byte == b'$')
 }
 
-/// A name and the dollars behind it.
+/// A name and the dollars behind it, however many.
 fn pretty(text: &str) -> (&str, Option<Selector>) {
-    if let Some(name) = text.strip_suffix("$$") {
-        return (name, Some(Selector::Pretty(2)));
-    }
-    match text.strip_suffix('$') {
-        Some(name) => (name, Some(Selector::Pretty(1))),
-        None => (text, None),
-    }
+    let name = text.trim_end_matches('$');
+    let dollars = &text[name.len()..];
+    (name, (!dollars.is_empty()).then(|| depth(dollars)))
+}
+
+fn depth(dollars: &str) -> Selector {
+    Selector::Pretty(u8::try_from(dollars.len()).unwrap_or(u8::MAX))
 }
