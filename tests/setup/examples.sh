@@ -5,7 +5,7 @@
 # Quick when everything is there.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-modules="nfsd sunrpc kvm scsi_mod"
+modules="nfs nfsv2 nfsv3 nfsv4 nfsd sunrpc kvm scsi_mod"
 
 if [ ! -d /usr/share/systemtap/examples ]; then
 	apt-get update -qq
